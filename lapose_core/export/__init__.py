@@ -1,0 +1,1 @@
+"""From trained weights to what runs: ONNX today, TensorRT engines next."""

@@ -1,0 +1,89 @@
+"""Sizes of the model. Plain dataclasses: readable without torch, stored as JSON beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lapose_core.errors import LaposeError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes the model's shape.
+
+    Attributes:
+        preset: name of the preset it started from.
+        image_height, image_width: input size in pixels, multiples of `patch`.
+        patch: pixels a token covers on each side (the tokenizer's effective stride).
+        clip_length: frames in a clip (paper: 16), so that one more than the latent actions.
+        width: channels of a token.
+        tokenizer_depth: ViT blocks of the image tokenizer.
+        stem_width: channels of the convolutional stem at stride 8; 0 cuts plain patches, as the paper does.
+        inverse_depth: ST blocks of the inverse dynamics model.
+        heads: attention heads of every block of tokenizer, inverse dynamics model and pose head.
+        context_frames: frames a query sees, its own included; 2 makes streaming exact, `clip_length` is the paper's.
+        matching_width: channels of the descriptors for global matching; 0 leaves matching out (paper).
+        action_width: numbers in a latent action (paper: 50).
+        head_width, head_depth: size of the pose head's transformer.
+    """
+
+    preset: str
+    image_height: int
+    image_width: int
+    patch: int
+    width: int
+    tokenizer_depth: int
+    stem_width: int
+    inverse_depth: int
+    heads: int
+    context_frames: int
+    matching_width: int
+    head_width: int
+    head_depth: int
+    clip_length: int = 16
+    action_width: int = 50
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tokens."""
+        return self.image_height // self.patch, self.image_width // self.patch
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> ModelConfig:
+        """Read a config; raises LaposeError where the file is missing or does not describe a model."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            raise LaposeError(f"no model config at {path}: --model takes a folder like models/compact") from None
+        except (ValueError, TypeError) as error:
+            raise LaposeError(f"{path} is not a model config of this version ({error}): export the model again") from None
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "paper": ModelConfig(
+        preset="paper", image_height=448, image_width=960, patch=64, width=1536, tokenizer_depth=12, stem_width=0,
+        inverse_depth=12, heads=24, context_frames=16, matching_width=0, head_width=1536, head_depth=6,
+    ),
+    "compact": ModelConfig(
+        preset="compact", image_height=224, image_width=480, patch=32, width=256, tokenizer_depth=4, stem_width=96,
+        inverse_depth=4, heads=8, context_frames=2, matching_width=64, head_width=256, head_depth=4,
+    ),
+    "tiny": ModelConfig(
+        preset="tiny", image_height=64, image_width=128, patch=32, width=32, tokenizer_depth=1, stem_width=16,
+        inverse_depth=1, heads=2, context_frames=2, matching_width=16, head_width=32, head_depth=1,
+    ),
+}  # fmt: skip
+
+
+def preset(name: str) -> ModelConfig:
+    """The named preset; raises LaposeError naming the choices."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise LaposeError(f"no preset {name!r}: choose one of {', '.join(PRESETS)}") from None

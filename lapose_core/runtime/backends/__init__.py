@@ -1,0 +1,1 @@
+"""What runs the model: one interface, one module an engine."""

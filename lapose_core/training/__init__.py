@@ -1,0 +1,1 @@
+"""One module a stage: pose post-training today; the VQ-VAE and pretraining have their place here."""
