@@ -1,0 +1,110 @@
+"""LA-Pose: image tokenizer, inverse dynamics model and pose head put together.
+
+The forward dynamics model and the VQ-VAE, which only pretraining needs, have their places beside the other parts
+(`forward_dynamics.py`, `vqvae.py`) and do not belong to what runs on a vehicle.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lapose_core.errors import LaposeError
+from lapose_core.model.config import ModelConfig
+from lapose_core.model.inverse_dynamics import InverseDynamics
+from lapose_core.model.losses import couple_scale
+from lapose_core.model.matching import GlobalMatching, Matches
+from lapose_core.model.pose_head import PoseHead
+from lapose_core.model.tokenizer import ImageTokenizer
+
+
+class LAPose(nn.Module):
+    """Frames to latent actions to metric motions."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = ImageTokenizer(config)
+        self.matching = GlobalMatching(config) if config.matching_width else None
+        self.inverse_dynamics = InverseDynamics(config)
+        self.pose_head = PoseHead(config)
+
+    def forward(self, frames_BTCHW: Tensor, intervals_BS: Tensor) -> tuple[dict[str, Tensor], Matches | None]:
+        """The pose head's prediction for whole clips, and the matches of adjacent frames (pairs in order of B, S)."""
+        batch, length = frames_BTCHW.shape[:2]
+        features = {
+            name: value.unflatten(0, (batch, length))
+            for name, value in self.tokenize(frames_BTCHW.flatten(0, 1)).items()
+        }
+        if self.config.context_frames == 2:
+            previous = {name: value[:, :-1].flatten(0, 1) for name, value in features.items()}
+            current = {name: value[:, 1:].flatten(0, 1) for name, value in features.items()}
+            forth, actions_XK = self._pair(previous, current, intervals_BS.flatten())
+            actions_BSK = actions_XK.unflatten(0, (batch, length - 1))
+        else:
+            forth, actions_BSK = None, self.inverse_dynamics(features["tokens"], intervals_BS)
+        return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS), forth
+
+    def tokenize(self, frames_BCHW: Tensor) -> dict[str, Tensor]:
+        """Features of frames (uint8 or float in [0, 1], RGB), by name."""
+        return self.tokenizer(frames_BCHW)
+
+    def infer_action(self, previous: dict[str, Tensor], current: dict[str, Tensor], interval_s_B: Tensor) -> Tensor:
+        """Latent actions (B, K) between pairs of frames; only for presets whose queries see two frames."""
+        return self._pair(previous, current, interval_s_B)[1]
+
+    def decode_motions(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
+        """Metric motions: translation_BS3 (m), quaternion_BS4 (x y z w), variance_BS6 (m^2, rad^2), fov_x_BS, scale_B."""
+        head = self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
+        scale_B = head["log_scale_B"].exp()
+        reach_B11 = scale_B.clamp(min=1.0)[:, None, None]
+        variance_BS6 = head["log_variance_BS6"].exp()
+        return {
+            "translation_BS3": couple_scale(head["translation_BS3"], scale_B),
+            "quaternion_BS4": head["quaternion_BS4"],
+            "variance_BS6": torch.cat([variance_BS6[..., :3] * reach_B11**2, variance_BS6[..., 3:]], dim=-1),
+            "fov_x_BS": head["fov_x_BS"],
+            "scale_B": scale_B,
+        }
+
+    def _pair(
+        self, previous: dict[str, Tensor], current: dict[str, Tensor], interval_s_B: Tensor
+    ) -> tuple[Matches | None, Tensor]:
+        """Matches of the earlier frame in the later one, and the latent actions."""
+        tokens_B2ND = torch.stack([previous["tokens"], current["tokens"]], dim=1)
+        forth = None
+        if self.matching is not None:
+            forth = self.matching(previous, current)
+            back = self.matching(current, previous)
+            tokens_B2ND = tokens_B2ND + torch.stack([self._embed(forth), self._embed(back)], dim=1)
+        return forth, self.inverse_dynamics(tokens_B2ND, interval_s_B[:, None])[:, 0]
+
+    def _embed(self, matches: Matches) -> Tensor:
+        return self.matching.embed_matches(matches.target_BN2, self.matching.confidence(matches))
+
+    @classmethod
+    def load(cls, folder: Path) -> LAPose:
+        """The model of a folder with `config.json` and `weights.safetensors`, in evaluation mode."""
+        model = cls(ModelConfig.load(folder / "config.json"))
+        load_weights(model, folder / "weights.safetensors")
+        return model.eval()
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put safetensors weights into a model; raises LaposeError where they are missing or belong to another preset."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise LaposeError(f"no weights at {path}: train first, or give the folder of a trained model") from None
+    except SafetensorError as error:
+        raise LaposeError(f"{path} is not a whole safetensors file ({error}): copy or train it again") from None
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise LaposeError(f"{path} holds weights of another preset or version ({reason}): use its own config") from None

@@ -1,0 +1,76 @@
+"""Building blocks that every part of the model shares."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the second last axis; `causal` hides later positions."""
+
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens_BND: Tensor) -> Tensor:
+        batch, count, width = tokens_BND.shape
+        qkv = self.qkv(tokens_BND).view(batch, count, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and count > 1)
+        return self.out(mixed.transpose(1, 2).reshape(batch, count, width))
+
+
+class FeedForward(nn.Sequential):
+    """The transformer's two-layer MLP, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed = FeedForward(width)
+
+    def forward(self, tokens_BND: Tensor) -> Tensor:
+        tokens_BND = tokens_BND + self.attention(self.attention_norm(tokens_BND))
+        return tokens_BND + self.feed(self.feed_norm(tokens_BND))
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Linear layers of the given widths with GELU between them."""
+    layers: list[nn.Module] = []
+    for i, (inner, outer) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        layers += [nn.GELU()] if i else []
+        layers.append(nn.Linear(inner, outer))
+    return nn.Sequential(*layers)
+
+
+class IntervalEncoding(nn.Module):
+    """Sinusoidal encoding of the time between frames (paper, "time encoding"), then a linear layer.
+
+    The interval goes in as its logarithm: 1 and 0.5 s differ as much as 0.1 and 0.05 s.
+    """
+
+    FREQUENCIES = 16
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies_F", 2.0 ** torch.linspace(-1, 4, self.FREQUENCIES), persistent=False)
+        self.project = nn.Linear(2 * self.FREQUENCIES, width)
+
+    def forward(self, intervals_X: Tensor) -> Tensor:
+        """Seconds of any shape X to X + (width,)."""
+        phase = torch.log(intervals_X.clamp(min=1e-3))[..., None] * self.frequencies_F * (math.pi / 8)
+        return self.project(torch.cat([phase.sin(), phase.cos()], dim=-1))
