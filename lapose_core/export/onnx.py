@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnx.numpy_helper
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +22,9 @@ OPSET = 18
 def export_model(model: LAPose, folder: Path) -> list[Path]:
     """Write `config.json`, `weights.safetensors` and the three graphs into `folder`; returns their paths.
 
+    Weights are rounded to half precision once, then stored so and computed with in float32: files of half the size, and
+    every backend has the same numbers.
+
     The graphs: `tokenizer.onnx` (frame_1CHW uint8 -> features), `inverse_dynamics.onnx` (features of two frames and
     interval_s -> action_1K), `pose_head.onnx` (actions_1SK, intervals_1S -> motions, S from 1 to clip_length - 1).
     """
@@ -25,10 +32,14 @@ def export_model(model: LAPose, folder: Path) -> list[Path]:
         raise LaposeError(f"preset {model.config.preset!r} can't be streamed: export a preset with context_frames = 2")
     from safetensors.torch import save_file
 
-    model = model.eval().float().cpu()
+    model = copy.deepcopy(model).eval().float().cpu()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.half().float()
     folder.mkdir(parents=True, exist_ok=True)
     model.config.save(folder / "config.json")
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "weights.safetensors")
+    save_file(
+        {name: value.half().contiguous() for name, value in model.state_dict().items()}, folder / "weights.safetensors"
+    )
 
     config = model.config
     frame = torch.zeros(1, 3, config.image_height, config.image_width, dtype=torch.uint8)
@@ -50,7 +61,7 @@ def export_model(model: LAPose, folder: Path) -> list[Path]:
         _Decoder(model), window, folder / "pose_head.onnx", ["actions_1SK", "intervals_1S"], outputs,
         dynamic_shapes=({1: dimension}, {1: dimension}),
     )  # fmt: skip
-    return sorted(folder.glob("*.onnx")) + [folder / "weights.safetensors", folder / "config.json"]
+    return [*sorted(folder.glob("*.onnx")), folder / "weights.safetensors", folder / "config.json"]
 
 
 class _Tokenizer(nn.Module):
@@ -93,9 +104,32 @@ def _export(
 ) -> None:
     # The exporter logs its whole decomposition table at INFO and warns about its own internals.
     logging.getLogger("onnxscript").setLevel(logging.WARNING)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph.eval(), inputs, path, input_names=names, output_names=outputs, opset_version=OPSET, dynamo=True,
             external_data=False, dynamic_shapes=dynamic_shapes, verbose=False,
         )  # fmt: skip
+    _store_halves(path)
+
+
+def _store_halves(path: Path, smallest: int = 1024) -> None:
+    """Keep large float32 constants as float16 behind a Cast, which runtimes fold away when they load the graph."""
+    graph_file = onnx.load(path)
+    casts = []
+    for constant in graph_file.graph.initializer:
+        values = onnx.numpy_helper.to_array(constant)
+        if values.dtype != np.float32 or values.size < smallest:
+            continue
+        halves = values.astype(np.float16)
+        if not np.array_equal(halves.astype(np.float32), values):
+            continue
+        name = constant.name
+        constant.CopyFrom(onnx.numpy_helper.from_array(halves, f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph_file.graph.node]
+    del graph_file.graph.node[:]
+    graph_file.graph.node.extend(nodes)
+    onnx.checker.check_model(graph_file)
+    onnx.save(graph_file, path)

@@ -62,9 +62,7 @@ class ModelConfig:
         except FileNotFoundError:
             raise LaposeError(f"no model config at {path}: --model takes a folder like models/compact") from None
         except (ValueError, TypeError) as error:
-            raise LaposeError(
-                f"{path} is not a model config of this version ({error}): export the model again"
-            ) from None
+            raise LaposeError(f"{path} is no model config of this version ({error}): export it again") from None
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -74,7 +72,7 @@ PRESETS: dict[str, ModelConfig] = {
     ),
     "compact": ModelConfig(
         preset="compact", image_height=224, image_width=480, patch=32, width=192, tokenizer_depth=4, stem_width=80,
-        inverse_depth=4, heads=6, context_frames=2, matching_width=64, head_width=384, head_depth=6,
+        inverse_depth=4, heads=6, context_frames=2, matching_width=64, head_width=256, head_depth=6,
     ),
     "tiny": ModelConfig(
         preset="tiny", image_height=64, image_width=128, patch=32, width=32, tokenizer_depth=1, stem_width=16,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -51,7 +52,7 @@ class Block(nn.Module):
 def mlp(*widths: int) -> nn.Sequential:
     """Linear layers of the given widths with GELU between them."""
     layers: list[nn.Module] = []
-    for i, (inner, outer) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (inner, outer) in enumerate(itertools.pairwise(widths)):
         layers += [nn.GELU()] if i else []
         layers.append(nn.Linear(inner, outer))
     return nn.Sequential(*layers)

@@ -27,7 +27,7 @@ class MotionTarget:
 
 
 def decouple_scale(translation_BS3: Tensor) -> tuple[Tensor, Tensor]:
-    """Normalised translations t_i / max(s, 1) and the scale s_B = mean ||t_i|| in metres (paper, "scale decoupling")."""
+    """Normalised translations t_i / max(s, 1) and the scale s = mean ||t_i|| in metres (paper, "scale decoupling")."""
     scale_B = translation_BS3.norm(dim=-1).mean(-1)
     return translation_BS3 / scale_B.clamp(min=1.0)[:, None, None], scale_B
 
