@@ -49,7 +49,8 @@ def export_model(model: LAPose, folder: Path) -> list[Path]:
     _export(tokenizer, (frame,), folder / "tokenizer.onnx", ["frame_1CHW"], names)
 
     pair_names = [f"previous_{name}" for name in names] + [f"current_{name}" for name in names]
-    pair = (*features, *features, torch.full((1,), 0.25))
+    # Clones: the exporter would take one tensor given twice for one input.
+    pair = (*features, *(value.clone() for value in features), torch.full((1,), 0.25))
     graph = _InverseDynamics(model, names)
     _export(graph, pair, folder / "inverse_dynamics.onnx", [*pair_names, "interval_s"], ["action_1K"])
 

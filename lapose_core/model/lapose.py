@@ -56,7 +56,7 @@ class LAPose(nn.Module):
         return self._pair(previous, current, interval_s_B)[1]
 
     def decode_motions(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
-        """Metric motions: translation_BS3, quaternion_BS4 (x y z w), variance_BS6, fov_x_BS, scale_B; metres, radians."""
+        """Metric motions: translation_BS3, quaternion_BS4 (x y z w), variance_BS6, fov_x_BS, scale_B (m, radians)."""
         head = self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
         scale_B = head["log_scale_B"].exp()
         reach_B11 = scale_B.clamp(min=1.0)[:, None, None]
