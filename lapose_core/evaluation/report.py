@@ -1,0 +1,229 @@
+"""Evaluate a model on a source with true poses, beside the baselines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from lapose_core.data.source import Intrinsics, Source
+from lapose_core.errors import LaposeError
+from lapose_core.evaluation.baselines import BASELINES
+from lapose_core.evaluation.drift import Drift, measure_drift
+from lapose_core.evaluation.method import ClipEstimate, LaPose, Method
+from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, is_parked, score_clip, summarize
+from lapose_core.evaluation.runner import compare_pairs, estimate_clip, estimate_sequence, pairs_of
+from lapose_core.evaluation.windows import CLIP_LENGTH, sample_sequence, sample_windows
+from lapose_core.runtime.backends.backend import Backend
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method's figures.
+
+    Attributes:
+        method: its name.
+        summary: over the windows.
+        median_fov_error_deg: median absolute error of the horizontal field of view; None if method or source lack it.
+        drift: over the whole sequence, run frame by frame; None if it does not move.
+    """
+
+    method: str
+    summary: Summary
+    median_fov_error_deg: float | None
+    drift: Drift | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Figures of the model and the baselines on one source; `print(report)` gives a table.
+
+    Attributes:
+        source: its name.
+        backend: what ran the model.
+        rate_hz: frames a second within a window.
+        stride: a window starts at every stride-th frame.
+        windows: how many windows the figures are taken over.
+        left_out_parked: windows left out because they move less than `PARKED_STEP_M` a step.
+        left_out_gaps: windows left out because frames are missing.
+        frames: decoded frames of the source.
+        frames_without_pose: frames before the first or after the last true pose, which are not used.
+        frames_skipped: frames of the source that could not be decoded.
+        rows: the model first.
+    """
+
+    source: str
+    backend: str
+    rate_hz: float
+    stride: int
+    windows: int
+    left_out_parked: int
+    left_out_gaps: int
+    frames: int
+    frames_without_pose: int
+    frames_skipped: int
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> str:
+        """All figures as a JSON object; null where there is none."""
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return "\n".join([*self._heading(), "", *self._window_table(), "", *self._drift_table()])
+
+    def _heading(self) -> list[str]:
+        return [
+            f"{self.source} at {self.rate_hz:g} Hz ({self.backend})",
+            f"{self.windows} windows of {CLIP_LENGTH} frames, one from every {_every(self.stride)}; left out: "
+            f"{self.left_out_parked} that move < {PARKED_STEP_M} m a step, {self.left_out_gaps} with missing frames",
+            f"{self.frames} frames, {self.frames_without_pose} of them without a true pose; "
+            f"{self.frames_skipped} more could not be decoded",
+        ]
+
+    def _window_table(self) -> list[str]:
+        columns = ["AUC@5", "AUC@5", "ATE-S", "ATE-S", "ATE-M", "rotation", "|log scale|", "fov"]
+        units = ["binned", "signed", "origin", "step", "m", "median deg", "median", "median deg"]
+        cells = [
+            [
+                f"{row.summary.auc_binned:.3f}",
+                f"{row.summary.auc_signed:.3f}",
+                f"{row.summary.ate_s_origin:.4f}",
+                f"{row.summary.ate_s_step:.4f}",
+                f"{row.summary.ate_m:.3f}",
+                f"{row.summary.median_rotation_error_deg:.3f}",
+                f"{row.summary.median_log_scale_error:.3f}",
+                "-" if row.median_fov_error_deg is None else f"{row.median_fov_error_deg:.2f}",
+            ]
+            for row in self.rows
+        ]
+        return _table("over the windows", [columns, units], [row.method for row in self.rows], cells)
+
+    def _drift_table(self) -> list[str]:
+        drifts = [row.drift for row in self.rows]
+        if drifts[0] is None:
+            return ["no drift: the sequence does not move"]
+        lengths = ", ".join(f"{length_m:.3g}" for length_m in drifts[0].lengths_m)
+        cells = [
+            [f"{drift.translation_percent:.2f}", f"{drift.rotation_deg_per_m:.4f}", f"{drift.end_percent:.2f}"]
+            for drift in drifts
+            if drift is not None
+        ]
+        return [
+            *_table(
+                "frame by frame",
+                [["drift", "rotation", "at the end"], ["%", "deg/m", "% of distance"]],
+                [row.method for row in self.rows],
+                cells,
+            ),
+            f"{drifts[0].distance_m:.0f} m; drift and rotation: {drifts[0].segments} sub-sequences of {lengths} m",
+        ]
+
+
+def evaluate(
+    source: Source, backend: Backend, rate_hz: float, *, stride: int | None = None, progress: bool = True
+) -> Report:
+    """Compare the model with the true poses of a source, over 16-frame windows and frame by frame.
+
+    Args:
+        source: frames and true poses; read twice.
+        backend: the model.
+        rate_hz: frames a second within a window; the nearest frames are taken.
+        stride: start a window at every stride-th frame of the source; by default every one, up to 400 windows.
+        progress: show progress bars.
+
+    Raises:
+        LaposeError: no true poses, too short, a rate above the source's, or a vehicle that never moves.
+    """
+    if source.poses is None:
+        raise LaposeError(
+            f"{source.name} has no true poses: give a KITTI sequence folder with poses/NN.txt, or a bag with a "
+            "nav_msgs/Odometry topic of true poses"
+        )
+    stamps_ns, skipped = _read_stamps(source, progress)
+    posed_F = source.poses.covers(stamps_ns)
+    truth = source.poses.at(stamps_ns[posed_F])
+    try:
+        windows = sample_windows(truth.stamps_ns, rate_hz, stride=stride)
+    except LaposeError as error:
+        raise LaposeError(f"{source.name}: {error}") from None
+    moving = [indices for indices in windows.indices_WN if not is_parked(truth.select(indices).motions())]
+    if not moving:
+        raise LaposeError(
+            f"{source.name}: no window of {CLIP_LENGTH} frames at {rate_hz:g} Hz moves {PARKED_STEP_M} m a step; "
+            "give a drive that moves, or a lower rate"
+        )
+    sequence = sample_sequence(truth.stamps_ns, rate_hz)
+
+    methods: list[Method] = [LaPose(backend), *(baseline() for baseline in BASELINES)]
+    frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
+    posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
+    pairs = [pair for indices in [*moving, sequence] for pair in pairs_of(indices)]
+    findings = compare_pairs(posed_frames, methods, truth.stamps_ns, pairs)
+    rows = []
+    for method, found in zip(methods, findings, strict=True):
+        clips = tqdm(moving, "windows", unit="window", disable=not progress)
+        estimates = [estimate_clip(method, found, truth, indices) for indices in clips]
+        scores = [
+            score_clip(estimate.motions_S44, truth.select(indices).motions())
+            for estimate, indices in zip(estimates, moving, strict=True)
+        ]
+        poses_N44 = estimate_sequence(method, found, truth, sequence)
+        rows.append(
+            Row(
+                method=method.name,
+                summary=summarize(scores),
+                median_fov_error_deg=_median_fov_error_deg(estimates, source.intrinsics),
+                drift=measure_drift(poses_N44, truth.poses[sequence]),
+            )
+        )
+    return Report(
+        source=source.name,
+        backend=backend.name,
+        rate_hz=rate_hz,
+        stride=windows.stride,
+        windows=len(moving),
+        left_out_parked=len(windows.indices_WN) - len(moving),
+        left_out_gaps=windows.left_out_gaps,
+        frames=len(stamps_ns),
+        frames_without_pose=int(np.sum(~posed_F)),
+        frames_skipped=skipped,
+        rows=tuple(rows),
+    )
+
+
+def _every(stride: int) -> str:
+    return "frame" if stride == 1 else f"{stride} frames"
+
+
+def _read_stamps(source: Source, progress: bool) -> tuple[np.ndarray, int]:
+    """Stamps (F,) of the source's frames, and how many frames could not be decoded."""
+    skipped_before = source.skipped
+    frames = tqdm(source, "stamps", total=source.frame_count, unit="frame", disable=not progress)
+    stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
+    return stamps_ns, source.skipped - skipped_before
+
+
+def _median_fov_error_deg(estimates: Sequence[ClipEstimate], intrinsics: Intrinsics | None) -> float | None:
+    fov_x_rad = [estimate.fov_x_rad for estimate in estimates if estimate.fov_x_rad is not None]
+    if not fov_x_rad or intrinsics is None:
+        return None
+    return float(np.degrees(np.median(np.abs(np.array(fov_x_rad) - intrinsics.fov_x_rad))))
+
+
+def _table(
+    title: str, headings: Sequence[Sequence[str]], names: Sequence[str], cells: Sequence[Sequence[str]]
+) -> list[str]:
+    """Lines of a table: a title over the names, two lines of headings over the columns of cells."""
+    name_width = max(len(title), *map(len, names))
+    widths = [max(map(len, column)) for column in zip(*headings, *cells, strict=True)]
+    first_column = ["", title, *names]
+    return [
+        "  ".join(
+            [name.ljust(name_width), *(cell.rjust(width) for cell, width in zip(row, widths, strict=True))]
+        ).rstrip()
+        for name, row in zip(first_column, [*headings, *cells], strict=True)
+    ]
