@@ -1,0 +1,106 @@
+"""Camera messages' bytes to RGB images: the encodings of ROS, without ROS.
+
+Follows sensor_msgs/image_encodings.hpp for the layouts and cv_bridge for the numbers (16 bits scaled by 255/65535).
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from lapose_core.errors import LaposeError
+
+#: Anything with a buffer of uint8: rosbags gives arrays of numpy, rclpy those of the standard library.
+ImageBytes: TypeAlias = "bytes | bytearray | memoryview | array[int] | np.ndarray"
+
+#: Encoding -> (bytes a pixel, OpenCV's conversion to RGB; None where the pixels are RGB already).
+_CONVERSIONS: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "mono16": (2, cv2.COLOR_GRAY2RGB),
+    # The name of a Bayer pattern is its top left 2x2 pixels, row by row.
+    "bayer_rggb8": (1, cv2.COLOR_BayerRGGB2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerBGGR2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGBRG2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGRBG2RGB),
+    "bayer_rggb16": (2, cv2.COLOR_BayerRGGB2RGB),
+    "bayer_bggr16": (2, cv2.COLOR_BayerBGGR2RGB),
+    "bayer_gbrg16": (2, cv2.COLOR_BayerGBRG2RGB),
+    "bayer_grbg16": (2, cv2.COLOR_BayerGRBG2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+}
+_SIXTEEN_BIT = tuple(name for name in _CONVERSIONS if name.endswith("16"))
+
+SUPPORTED_ENCODINGS = tuple(_CONVERSIONS)
+
+
+class UndecodableFrameError(LaposeError):
+    """One frame is damaged; the next one may well be good."""
+
+
+def decode_image(
+    data: ImageBytes, height: int, width: int, encoding: str, step: int, is_bigendian: bool = False
+) -> np.ndarray:
+    """RGB image (H, W, 3) uint8 from the fields of a `sensor_msgs/Image`.
+
+    Args:
+        data: the pixels, row by row; rows may be padded.
+        step: bytes from one row to the next; 0 means unpadded.
+        is_bigendian: order of the bytes of 16-bit pixels.
+
+    Raises:
+        LaposeError: the encoding is not supported.
+        UndecodableFrameError: the data do not fill the image.
+    """
+    if encoding not in _CONVERSIONS:
+        raise LaposeError(
+            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
+        )
+    pixel_bytes, conversion = _CONVERSIONS[encoding]
+    rows = _rows(data, height, width * pixel_bytes, step)
+    image: np.ndarray = rows.reshape(height, width, pixel_bytes)
+    if encoding in _SIXTEEN_BIT:
+        image = rows.view(">u2" if is_bigendian else "<u2").astype(np.uint16)
+    if conversion is not None:
+        try:
+            image = cv2.cvtColor(image, conversion)
+        except cv2.error:
+            raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}") from None
+    return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype == np.uint16 else image
+
+
+def decode_compressed(data: ImageBytes) -> np.ndarray:
+    """RGB image (H, W, 3) uint8 from the data of a `sensor_msgs/CompressedImage`: JPEG, PNG or another file format.
+
+    Raises UndecodableFrameError where the data are damaged.
+    """
+    buffer = np.frombuffer(data, np.uint8)
+    try:
+        image_bgr = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+    except cv2.error:  # raised for an empty buffer
+        image_bgr = None
+    if image_bgr is None:
+        raise UndecodableFrameError(f"{buffer.size} bytes are no image in a format that OpenCV reads, such as JPEG")
+    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+
+
+def _rows(data: ImageBytes, height: int, row_bytes: int, step: int) -> np.ndarray:
+    """(height, row_bytes) uint8, contiguous, without the rows' padding."""
+    buffer = np.frombuffer(data, np.uint8)
+    step = step or row_bytes
+    # The last row's padding may be missing.
+    if height < 1 or row_bytes < 1 or step < row_bytes or buffer.size < (height - 1) * step + row_bytes:
+        raise UndecodableFrameError(
+            f"{buffer.size} bytes do not fill {height} rows of {row_bytes} bytes at a step of {step}"
+        )
+    rows = np.lib.stride_tricks.as_strided(buffer, (height, row_bytes), (step, 1))
+    return np.ascontiguousarray(rows)
