@@ -1,0 +1,42 @@
+"""Where the trained models are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from lapose_core.errors import LaposeError
+
+DEFAULT_MODEL = "compact"
+
+
+def find_model(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
+    """The folder of a model: a path to it, or the name of one that ships with the project.
+
+    Names are looked up in the repository's `models/`, then where `pip install` and `cmake --install` put them.
+    Raises LaposeError naming the models that are there.
+    """
+    if is_model(Path(name_or_path)):
+        return Path(name_or_path)
+    folders = model_folders()
+    for folder in folders:
+        if is_model(folder / name_or_path):
+            return folder / name_or_path
+    names = sorted(
+        {model.name for folder in folders if folder.is_dir() for model in folder.iterdir() if is_model(model)}
+    )
+    known = f"one of {', '.join(names)}, or " if names else ""
+    raise LaposeError(f"no model {str(name_or_path)!r}: give {known}a folder with a config.json and weights")
+
+
+def model_folders() -> list[Path]:
+    """Folders that may hold models, in the order in which they are searched."""
+    repository = Path(__file__).resolve().parents[1]
+    prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
+    return [repository / "models", *(prefix / "share" / "lapose" / "models" for prefix in prefixes)]
+
+
+def is_model(path: Path) -> bool:
+    """Whether a folder holds a model."""
+    return (path / "config.json").is_file()
