@@ -1,0 +1,140 @@
+"""The offline run: a whole source through the odometer, and files from what it says."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lapose_core.data.open import open_source
+from lapose_core.data.source import Source
+from lapose_core.errors import LaposeError
+from lapose_core.geometry import Trajectory
+from lapose_core.models import DEFAULT_MODEL, find_model
+from lapose_core.motion import Odometry
+from lapose_core.runtime.backends.open import open_backend
+from lapose_core.runtime.odometer import Odometer
+from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        output_dir: where `trajectory.tum`, `motions.csv` and `trajectory.png` are.
+        frames: frames that went through the odometer.
+        skipped: frames left out because they could not be decoded.
+        out_of_order: frames left out because their stamp was not newer than the one before.
+        distance_m: length of the estimated path.
+        milliseconds_per_frame: mean time in the odometer.
+        fov_x_rad: median horizontal field of view of the source image.
+        interrupted: ended by Ctrl-C; the files hold what was there by then.
+    """
+
+    output_dir: Path
+    frames: int
+    skipped: int
+    out_of_order: int
+    distance_m: float
+    milliseconds_per_frame: float
+    fov_x_rad: float
+    interrupted: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{'interrupted after ' if self.interrupted else ''}{self.frames} frames"
+            f" ({self.skipped} undecodable, {self.out_of_order} out of order), {self.distance_m:.1f} m,"
+            f" {self.milliseconds_per_frame:.1f} ms a frame, field of view {math.degrees(self.fov_x_rad):.1f} deg"
+            f" -> {self.output_dir}"
+        )
+
+
+def run(
+    source_path: Path | str,
+    output_dir: Path | str,
+    *,
+    rate_hz: float | None = 4.0,
+    backend: str = "auto",
+    model: str | Path = DEFAULT_MODEL,
+    topic: str | None = None,
+    fps: float | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> RunSummary:
+    """Estimate the motion over a whole source; write `trajectory.tum`, `motions.csv` and `trajectory.png`.
+
+    Whatever ends the run, the files of what was estimated by then are written; Ctrl-C ends it without an exception.
+
+    Args:
+        source_path, topic, fps: see `open_source`.
+        output_dir: made if it is not there; files of an earlier run are replaced.
+        rate_hz: frames a second to use; None uses all.
+        backend, threads: see `open_backend`.
+        model: see `find_model`.
+        progress: show a progress bar on stderr.
+
+    Raises LaposeError, in one line, for anything that the user can mend.
+    """
+    output_dir = Path(output_dir)
+    source = open_source(source_path, topic=topic, rate_hz=rate_hz, fps=fps)
+    odometer = Odometer(open_backend(find_model(model), backend, threads))
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LaposeError(f"cannot make the folder {output_dir} ({error.strerror}): give another --output") from None
+
+    odometries: list[Odometry] = []
+    interrupted = False
+    seconds = 0.0
+    try:
+        for frame in tqdm(source, total=source.frame_count, unit="frame", disable=not progress):
+            started = time.perf_counter()
+            odometries.append(odometer.register_frame(frame))
+            seconds += time.perf_counter() - started
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        if len(odometries) > 1:
+            _write(output_dir, source, odometries)
+    if len(odometries) < 2:
+        raise LaposeError(
+            f"{source_path} gave {len(odometries)} frame at --rate {rate_hz}, and a motion needs two: "
+            "give a longer source, a higher rate, or stamps that increase"
+        )
+    return RunSummary(
+        output_dir=output_dir,
+        frames=len(odometries),
+        skipped=source.skipped,
+        out_of_order=getattr(source, "out_of_order", 0),
+        distance_m=_trajectory(odometries).length_m(),
+        milliseconds_per_frame=1e3 * seconds / len(odometries),
+        fov_x_rad=float(np.median([step.motion.fov_x_rad for step in odometries if step.motion is not None] or np.nan)),
+        interrupted=interrupted,
+    )
+
+
+def _write(output_dir: Path, source: Source, odometries: list[Odometry]) -> None:
+    trajectory = _trajectory(odometries)
+    write_trajectory_tum(output_dir / "trajectory.tum", trajectory)
+    write_motions_csv(output_dir / "motions.csv", [step.motion for step in odometries if step.motion is not None])
+    write_atomically(output_dir / "trajectory.png", lambda path: _plot(path, trajectory, source))
+
+
+def _plot(path: Path, trajectory: Trajectory, source: Source) -> None:
+    from lapose_core.evaluation.plot import plot_comparison  # matplotlib is slow to load
+
+    truth = source.poses
+    if truth is not None and np.sum(truth.covers(trajectory.stamps_ns)) < 2:
+        truth = None
+    plot_comparison(path, trajectory, truth, source.name)
+
+
+def _trajectory(odometries: list[Odometry]) -> Trajectory:
+    return Trajectory(
+        np.array([step.stamp_ns for step in odometries]), np.stack([step.pose_odom_camera for step in odometries])
+    )
