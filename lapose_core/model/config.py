@@ -71,8 +71,8 @@ PRESETS: dict[str, ModelConfig] = {
         inverse_depth=12, heads=24, context_frames=16, matching_width=0, head_width=1536, head_depth=6,
     ),
     "compact": ModelConfig(
-        preset="compact", image_height=224, image_width=480, patch=32, width=192, tokenizer_depth=4, stem_width=80,
-        inverse_depth=4, heads=6, context_frames=2, matching_width=64, head_width=256, head_depth=6,
+        preset="compact", image_height=224, image_width=480, patch=32, width=192, tokenizer_depth=3, stem_width=80,
+        inverse_depth=3, heads=6, context_frames=2, matching_width=64, head_width=256, head_depth=8,
     ),
     "tiny": ModelConfig(
         preset="tiny", image_height=64, image_width=128, patch=32, width=32, tokenizer_depth=1, stem_width=16,

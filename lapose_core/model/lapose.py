@@ -31,13 +31,18 @@ class LAPose(nn.Module):
         self.inverse_dynamics = InverseDynamics(config)
         self.pose_head = PoseHead(config)
 
-    def forward(self, frames_BTCHW: Tensor, intervals_BS: Tensor) -> tuple[dict[str, Tensor], Matches | None]:
-        """The pose head's prediction for whole clips, and the matches of adjacent frames (pairs in order of B, S)."""
+    def forward(
+        self, frames_BTCHW: Tensor, intervals_BS: Tensor, blind_B: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Matches | None]:
+        """The pose head's prediction for whole clips, and the matches of adjacent frames (pairs in order of B, S).
+
+        Clips marked in `blind_B` hide their image tokens, so that motion must be read from the matches alone.
+        """
         batch, length = frames_BTCHW.shape[:2]
-        features = {
-            name: value.unflatten(0, (batch, length))
-            for name, value in self.tokenize(frames_BTCHW.flatten(0, 1)).items()
-        }
+        flat = self.tokenize(frames_BTCHW.flatten(0, 1))
+        features = {name: value.unflatten(0, (batch, length)) for name, value in flat.items()}
+        if blind_B is not None:
+            features["tokens"] = features["tokens"] * (~blind_B)[:, None, None, None]
         if self.config.context_frames == 2:
             previous = {name: value[:, :-1].flatten(0, 1) for name, value in features.items()}
             current = {name: value[:, 1:].flatten(0, 1) for name, value in features.items()}
@@ -46,6 +51,24 @@ class LAPose(nn.Module):
         else:
             forth, actions_BSK = None, self.inverse_dynamics(features["tokens"], intervals_BS)
         return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS), forth
+
+    def forward_matched(
+        self, forth_BSNC: tuple[Tensor, Tensor], back_BSNC: tuple[Tensor, Tensor], intervals_BS: Tensor
+    ) -> dict[str, Tensor]:
+        """The pose head's prediction from given matches alone: no images, no image tokens.
+
+        Args:
+            forth_BSNC, back_BSNC: target (B, S, N, 2) and confidence (B, S, N, 3) of each step's cells in the next
+                frame, and of the next frame's cells in this one (`GlobalMatching`).
+        """
+        batch, steps = intervals_BS.shape
+        embedded = [
+            self.matching.embed_matches(target.flatten(0, 1), confidence.flatten(0, 1))
+            for target, confidence in (forth_BSNC, back_BSNC)
+        ]
+        actions_XK = self.inverse_dynamics(torch.stack(embedded, dim=1), intervals_BS.reshape(-1, 1))[:, 0]
+        actions_BSK = actions_XK.unflatten(0, (batch, steps))
+        return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
 
     def tokenize(self, frames_BCHW: Tensor) -> dict[str, Tensor]:
         """Features of frames (uint8 or float in [0, 1], RGB), by name."""

@@ -53,7 +53,7 @@ class GlobalMatching(nn.Module):
         self.fine_sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
         self.register_buffer("frequencies_F", 2.0 ** torch.arange(1, self.FREQUENCIES + 1) * math.pi, persistent=False)
         cells = (config.patch // QUERY_STRIDE) ** 2
-        numbers = 2 * (2 * self.FREQUENCIES + 2) + 3
+        numbers = 2 * (2 * self.FREQUENCIES + 2) + 3 + 2
         self.embed = mlp(cells * numbers, config.width, config.width)
         self.register_buffer("queries_N2", cell_centres(config, QUERY_STRIDE), persistent=False)
         self.register_buffer("coarse_K2", cell_centres(config, COARSE_STRIDE), persistent=False)
@@ -80,7 +80,11 @@ class GlobalMatching(nn.Module):
         shift_BN2 = (target_BN2 - self.queries_N2) / self.config.image_width
         phase_BN2F = shift_BN2[..., None] * self.frequencies_F
         waves = torch.cat([phase_BN2F.sin(), phase_BN2F.cos()], dim=-1).flatten(2)
-        numbers_BNC = torch.cat([waves, shift_BN2 * 4, torch.tanh(shift_BN2 * 24), confidence_BN3], dim=-1)
+        # With its place beside it, one cell can already tell expansion and roll from a plain shift.
+        place_BN2 = (self.queries_N2 / self.config.image_width * 2 - 1).expand_as(shift_BN2)
+        numbers_BNC = torch.cat(
+            [waves, shift_BN2 * 4, torch.tanh(shift_BN2 * 24), confidence_BN3, place_BN2], dim=-1
+        )
         rows, columns = self.config.grid
         side = self.config.patch // QUERY_STRIDE
         cells = numbers_BNC.view(-1, rows, side, columns, side, numbers_BNC.shape[-1])

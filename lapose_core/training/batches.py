@@ -1,0 +1,145 @@
+"""Batches of rendered clips: drawn in the training process on a GPU, ahead of it by workers on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from lapose_core.model.config import ModelConfig
+from lapose_core.model.losses import MotionTarget
+from lapose_core.model.matching import QUERY_STRIDE
+from lapose_core.training.config import TrainConfig
+from lapose_core.world.clips import Clips, sample_clips
+from lapose_core.world.config import WorldConfig
+
+
+@dataclass
+class ClipBatch:
+    """B clips of T frames, S = T - 1 steps, N query cells.
+
+    Attributes:
+        frames_BTCHW: uint8 pictures; None where only the flow is wanted.
+        intervals_BS: seconds.
+        translation_BS3, quaternion_BS4, fov_x_B: true motions (metres; x y z w, w >= 0; radians).
+        target_BSN2, visible_BSN: exact flow of each step's cells into the next frame (pixels).
+        back_target_BSN2, back_visible_BSN: of the next frame's cells into this one; None where pictures are drawn.
+    """
+
+    frames_BTCHW: Tensor | None
+    intervals_BS: Tensor
+    translation_BS3: Tensor
+    quaternion_BS4: Tensor
+    fov_x_B: Tensor
+    target_BSN2: Tensor
+    visible_BSN: Tensor
+    back_target_BSN2: Tensor | None = None
+    back_visible_BSN: Tensor | None = None
+
+    @property
+    def motions(self) -> MotionTarget:
+        return MotionTarget(self.translation_BS3, self.quaternion_BS4, self.fov_x_B)
+
+    def to(self, device: torch.device) -> ClipBatch:
+        return ClipBatch(*(None if value is None else value.to(device, non_blocking=True) for value in self._values()))
+
+    def split(self) -> list[ClipBatch]:
+        """One batch for each clip."""
+        count = self.intervals_BS.shape[0]
+        return [ClipBatch(*(None if v is None else v[i : i + 1] for v in self._values())) for i in range(count)]
+
+    @classmethod
+    def join(cls, batches: list[ClipBatch]) -> ClipBatch:
+        columns = zip(*(batch._values() for batch in batches), strict=True)
+        return cls(*(None if column[0] is None else torch.cat(column) for column in columns))
+
+    def _values(self) -> list[Tensor | None]:
+        return [getattr(self, item.name) for item in fields(self)]
+
+
+def batches(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
+    """Endless batches on the device, new clips each time (but for `reuse`)."""
+    if device.type == "cuda":
+        return _drawn_on_gpu(train, model, device)
+    return _drawn_by_workers(train, model, device)
+
+
+def _motion_tensors(clips: Clips) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    motions_BS44 = clips.motions_BS44
+    shape = motions_BS44.shape[:2]
+    rotation = Rotation.from_matrix(motions_BS44[..., :3, :3].reshape(-1, 3, 3))
+    quaternion_BS4 = rotation.as_quat(canonical=True).reshape(*shape, 4)
+    numbers = (clips.intervals_BS, motions_BS44[..., :3, 3], quaternion_BS4, clips.fov_x_B)
+    return tuple(torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32)) for value in numbers)
+
+
+def draw(rng: np.random.Generator, train: TrainConfig, model: ModelConfig, count: int) -> ClipBatch:
+    """Sample and draw `count` clips on the CPU."""
+    from lapose_core.world.render_cpu import render, trace_flow
+
+    clips = sample_clips(rng, count, WorldConfig(**train.world), train.frames)
+    height, width = model.image_height, model.image_width
+    forth = trace_flow(clips, height, width, QUERY_STRIDE)
+    flow = [torch.from_numpy(forth.target_BSN2), torch.from_numpy(forth.visible_BSN)]
+    if train.task == "motion":
+        back = trace_flow(clips.reversed(), height, width, QUERY_STRIDE)
+        flow += [torch.from_numpy(back.target_BSN2[:, ::-1].copy()), torch.from_numpy(back.visible_BSN[:, ::-1].copy())]
+        return ClipBatch(None, *_motion_tensors(clips), *flow)
+    return ClipBatch(torch.from_numpy(render(clips, height, width)), *_motion_tensors(clips), *flow)
+
+
+class _Worker(IterableDataset):
+    """Draws single-clip batches for ever; each worker process has a seed of its own."""
+
+    def __init__(self, train: TrainConfig, model: ModelConfig) -> None:
+        self.train, self.model = train, model
+
+    def __iter__(self) -> Iterator[ClipBatch]:
+        import numba
+
+        numba.set_num_threads(1)
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.train.seed, info.id if info else 0])
+        while True:
+            yield from draw(rng, self.train, self.model, 4).split()
+
+
+def _drawn_by_workers(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
+    loader = DataLoader(
+        _Worker(train, model), batch_size=None, num_workers=train.draw_workers,
+        prefetch_factor=8 if train.draw_workers else None,
+    )  # fmt: skip
+    rng = np.random.default_rng(train.seed)
+    fresh, pool = iter(loader), []
+    # A pool keeps a reused clip's turns apart.
+    room = train.clips * (8 if train.reuse > 1 else 1)
+    while True:
+        while len(pool) < room:
+            pool.append([next(fresh), train.reuse])
+        picked = sorted(rng.choice(len(pool), train.clips, replace=False), reverse=True)
+        yield ClipBatch.join([pool[i][0] for i in picked]).to(device)
+        for i in picked:
+            pool[i][1] -= 1
+            if not pool[i][1]:
+                pool.pop(i)
+
+
+def _drawn_on_gpu(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
+    from lapose_core.training.prefetch import prefetch
+    from lapose_core.world.render_triton import render, trace_flow
+
+    world = WorldConfig(**train.world)
+
+    def sample(seed: int) -> Clips:
+        return sample_clips(np.random.default_rng([train.seed, seed]), train.clips, world, train.frames)
+
+    for clips in prefetch(sample, train.draw_workers):
+        forth = trace_flow(clips, model.image_height, model.image_width, QUERY_STRIDE, device=device)
+        frames_BTCHW = render(clips, model.image_height, model.image_width, device=device)
+        motion = (value.to(device, non_blocking=True) for value in _motion_tensors(clips))
+        yield ClipBatch(frames_BTCHW, *motion, forth.target_BSN2, forth.visible_BSN)
