@@ -14,9 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from lapose_core.errors import LaposeError
+from lapose_core.model.config import ModelConfig
 from lapose_core.model.lapose import LAPose
+from lapose_core.training.checkpoint import load_checkpoint
 
 OPSET = 18
+
+
+def export_checkpoint(checkpoint: Path, folder: Path) -> list[Path]:
+    """Export a folder that training wrote; returns the paths written."""
+    config = ModelConfig.load(checkpoint / "config.json")
+    model = LAPose(config)
+    weights, _ = load_checkpoint(checkpoint, config)
+    model.load_state_dict(weights)
+    return export_model(model, folder)
 
 
 def export_model(model: LAPose, folder: Path) -> list[Path]:

@@ -1,0 +1,177 @@
+"""The `lapose` command: every subcommand is a thin call of a function that can be used from Python as well."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lapose_core import __version__
+from lapose_core.errors import LaposeError
+
+app = typer.Typer(
+    name="lapose",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Ego-motion from one camera: metric motion, rotation and field of view from video, with no calibration.",
+)
+world = typer.Typer(no_args_is_help=True, help="The rendered driving world: look at it, or record a drive.")
+train = typer.Typer(no_args_is_help=True, help="Train the model (needs the extra: pip install 'lapose[train]').")
+export = typer.Typer(no_args_is_help=True, help="Turn trained weights into what runs.")
+app.add_typer(world, name="world")
+app.add_typer(train, name="train")
+app.add_typer(export, name="export")
+
+SourceArgument = Annotated[
+    Path, typer.Argument(help="A video, a folder of images, a KITTI sequence folder, or a bag (MCAP or sqlite3).")
+]
+RateOption = Annotated[float, typer.Option("--rate", help="Steps a second; frames between are skipped.", min=0.1)]
+ModelOption = Annotated[str, typer.Option("--model", help="A model folder, or the name of a shipped one.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="auto, onnxruntime or torch.")]
+TopicOption = Annotated[str | None, typer.Option("--topic", help="Image topic of a bag, if it has several.")]
+FpsOption = Annotated[
+    float | None, typer.Option("--fps", help="The camera's rate, where the source does not tell it (Hz).", min=0.01)
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
+
+
+@app.callback()
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"lapose {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    source: SourceArgument,
+    output: Annotated[Path, typer.Option("--output", help="Folder for trajectory.tum, motions.csv, trajectory.png.")],
+    rate: RateOption = 4.0,
+    model: ModelOption = "compact",
+    backend: BackendOption = "auto",
+    topic: TopicOption = None,
+    fps: FpsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Estimate the motion of a drive: writes its trajectory, its motions and a plot."""
+    from lapose_core.runtime.run import run as run_source
+
+    summary = run_source(
+        source, output, rate_hz=rate, backend=backend, model=model, topic=topic, fps=fps, progress=not quiet
+    )
+    typer.echo(summary)
+
+
+@app.command()
+def evaluate(
+    source: SourceArgument,
+    rate: RateOption = 4.0,
+    model: ModelOption = "compact",
+    backend: BackendOption = "auto",
+    topic: TopicOption = None,
+    fps: FpsOption = None,
+    stride: Annotated[
+        int | None, typer.Option("--stride", help="Source frames between the starts of windows.", min=1)
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare with true poses: AUC@5, ATE, scale and drift over 16-frame windows, beside going straight ahead."""
+    from lapose_core.data.open import open_source
+    from lapose_core.evaluation.report import evaluate as evaluate_source
+    from lapose_core.models import find_model
+    from lapose_core.runtime.backends.open import open_backend
+
+    opened = open_source(source, topic=topic, rate_hz=fps)
+    report = evaluate_source(opened, open_backend(find_model(model), backend), rate, stride=stride, progress=not quiet)
+    typer.echo(report)
+    if json is not None:
+        json.write_text(report.to_json() + "\n")
+
+
+@train.command("pose")
+def train_pose(
+    config: Annotated[Path, typer.Option("--config", help="YAML file; config/train has those that ship.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder for checkpoints and the log; goes on if it can.")],
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Folder of an earlier run whose weights to start from.")
+    ] = None,
+) -> None:
+    """Train motions on rendered drives."""
+    _need("torch", "train")
+    from lapose_core.training.config import TrainConfig
+    from lapose_core.training.pose import train_pose as train_run
+
+    train_run(TrainConfig.load(config), output, start_from=start_from)
+
+
+@export.command("onnx")
+def export_onnx(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder that training wrote.")],
+    output: Annotated[Path, typer.Option("--output", help="Model folder to write, like models/compact.")],
+) -> None:
+    """Write a model folder: weights in half precision, and ONNX graphs for running without torch."""
+    _need("torch", "train")
+    from lapose_core.export.onnx import export_checkpoint
+
+    for path in export_checkpoint(checkpoint, output):
+        typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
+@world.command("preview")
+def world_preview(
+    output: Annotated[Path, typer.Option("--output", help="PNG file to write.")] = Path("world.png"),
+    clips: Annotated[int, typer.Option(help="Rows: one clip each.", min=1)] = 6,
+    frames: Annotated[int, typer.Option(help="Columns: frames of a clip.", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="Another number, another world.", min=0)] = 0,
+) -> None:
+    """Draw a contact sheet of random clips."""
+    from lapose_core.world.preview import write_contact_sheet
+
+    write_contact_sheet(output, clips=clips, frames=frames, seed=seed)
+    typer.echo(f"wrote {output}")
+
+
+@world.command("bag")
+def world_bag(
+    output: Annotated[Path, typer.Argument(help="Bag folder to write; must not exist.")],
+    seconds: Annotated[float, typer.Option(help="Length of the drive.", min=1.0)] = 45.0,
+    rate: Annotated[float, typer.Option(help="Images a second.", min=0.5)] = 10.0,
+    width: Annotated[int, typer.Option(min=64)] = 640,
+    height: Annotated[int, typer.Option(min=48)] = 360,
+    seed: Annotated[int, typer.Option(help="Another number, another drive.", min=0)] = 0,
+    raw: Annotated[bool, typer.Option("--raw", help="sensor_msgs/Image instead of JPEG.")] = False,
+) -> None:
+    """Record a rendered drive as an MCAP bag: images, camera_info, true poses and tf."""
+    from lapose_core.world.bag import write_drive_bag
+
+    write_drive_bag(output, seconds=seconds, rate_hz=rate, width=width, height=height, seed=seed, compressed=not raw)
+    typer.echo(f"wrote {output}")
+
+
+def _need(module: str, extra: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise LaposeError(f"this needs {module}: pip install 'lapose[{extra}]'")
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except LaposeError as error:
+        print(f"lapose: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("lapose: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
