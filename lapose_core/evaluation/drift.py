@@ -50,7 +50,8 @@ def measure_drift(estimated_N44: np.ndarray, truth_N44: np.ndarray) -> Drift | N
     segments = [
         (first, last, length_m)
         for length_m in lengths_m
-        for first, last in enumerate(np.searchsorted(distances_m, distances_m + length_m))
+        # A micrometre less, so that rounding does not decide where even steps add up to the length.
+        for first, last in enumerate(np.searchsorted(distances_m, distances_m + length_m - 1e-6))
         if last < len(distances_m)
     ]
     if not segments:
