@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Ego-motion from one camera: metric motion, rotation and field of view from video, with no calibration.",
 )
 world = typer.Typer(no_args_is_help=True, help="The rendered driving world: look at it, or record a drive.")
-train = typer.Typer(no_args_is_help=True, help="Train the model (needs the extra: pip install 'lapose[train]').")
+train = typer.Typer(no_args_is_help=True, help=r"Train the model (needs the extra: pip install 'lapose\[train]').")
 export = typer.Typer(no_args_is_help=True, help="Turn trained weights into what runs.")
 app.add_typer(world, name="world")
 app.add_typer(train, name="train")
