@@ -53,20 +53,28 @@ class LAPose(nn.Module):
         return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS), forth
 
     def forward_matched(
-        self, forth_BSNC: tuple[Tensor, Tensor], back_BSNC: tuple[Tensor, Tensor], intervals_BS: Tensor
+        self,
+        forth_BSNC: tuple[Tensor, Tensor],
+        back_BSNC: tuple[Tensor, Tensor],
+        intervals_BS: Tensor,
+        kept_tokens: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The pose head's prediction from given matches alone: no images, no image tokens.
 
         Args:
             forth_BSNC, back_BSNC: target (B, S, N, 2) and confidence (B, S, N, 3) of each step's cells in the next
                 frame, and of the next frame's cells in this one (`GlobalMatching`).
+            kept_tokens: indices of the tokens to look at; all by default. Fewer are cheaper, and a good exercise.
         """
         batch, steps = intervals_BS.shape
         embedded = [
             self.matching.embed_matches(target.flatten(0, 1), confidence.flatten(0, 1))
             for target, confidence in (forth_BSNC, back_BSNC)
         ]
-        actions_XK = self.inverse_dynamics(torch.stack(embedded, dim=1), intervals_BS.reshape(-1, 1))[:, 0]
+        tokens_X2ND = torch.stack(embedded, dim=1)
+        if kept_tokens is not None:
+            tokens_X2ND = tokens_X2ND[:, :, kept_tokens]
+        actions_XK = self.inverse_dynamics(tokens_X2ND, intervals_BS.reshape(-1, 1))[:, 0]
         actions_BSK = actions_XK.unflatten(0, (batch, steps))
         return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
 

@@ -82,9 +82,7 @@ class GlobalMatching(nn.Module):
         waves = torch.cat([phase_BN2F.sin(), phase_BN2F.cos()], dim=-1).flatten(2)
         # With its place beside it, one cell can already tell expansion and roll from a plain shift.
         place_BN2 = (self.queries_N2 / self.config.image_width * 2 - 1).expand_as(shift_BN2)
-        numbers_BNC = torch.cat(
-            [waves, shift_BN2 * 4, torch.tanh(shift_BN2 * 24), confidence_BN3, place_BN2], dim=-1
-        )
+        numbers_BNC = torch.cat([waves, shift_BN2 * 4, torch.tanh(shift_BN2 * 24), confidence_BN3, place_BN2], dim=-1)
         rows, columns = self.config.grid
         side = self.config.patch // QUERY_STRIDE
         cells = numbers_BNC.view(-1, rows, side, columns, side, numbers_BNC.shape[-1])

@@ -32,6 +32,7 @@ class TrainConfig:
         draw_workers: processes (CPU) that draw ahead; a GPU draws in the training process.
         reuse: how often a clip that was drawn on the CPU is trained on, each time in another light.
         blind_share: share of clips whose image tokens are hidden.
+        token_share: share of the tokens that a step of task `motion` looks at; a new choice for each step.
         frozen: names of parts that are not trained, such as `tokenizer.stem`.
         loss_weights: by name; see `lapose_core.model.losses`.
         world: fields of the world's config that differ from its defaults.
@@ -55,6 +56,7 @@ class TrainConfig:
     draw_workers: int = 1
     reuse: int = 1
     blind_share: float = 0.25
+    token_share: float = 1.0
     frozen: list[str] = field(default_factory=list)
     loss_weights: dict[str, float] = field(default_factory=dict)
     world: dict[str, Any] = field(default_factory=dict)

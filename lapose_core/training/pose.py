@@ -149,8 +149,12 @@ class _Trainer:
         size = self.sizes.image_width, self.sizes.image_height
         forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
         back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
+        kept = None
+        if self.model.training and self.config.token_share < 1:
+            tokens = math.prod(self.sizes.grid)
+            kept = torch.randperm(tokens, device=self.device)[: max(1, round(tokens * self.config.token_share))]
         with self._precision():
-            return self.model.forward_matched(forth, back, batch.intervals_BS)
+            return self.model.forward_matched(forth, back, batch.intervals_BS, kept)
 
     def _precision(self):
         if self.config.precision == "bf16":
