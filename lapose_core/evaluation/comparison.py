@@ -31,7 +31,6 @@ class Comparison:
 
     def __str__(self) -> str:
         summary, drift = self.summary, self.drift
-        lengths = ", ".join(f"{length_m:.3g}" for length_m in drift.lengths_m)
         return "\n".join(
             [
                 f"AUC@5   {summary.auc_binned:.3f} (exact and signed: {summary.auc_signed:.3f})",
@@ -39,8 +38,9 @@ class Comparison:
                 f"ATE-M   {summary.ate_m:.3f} m",
                 f"scale   {summary.median_log_scale_error:.3f} median |log error|",
                 f"turning {summary.median_rotation_error_deg:.3f} deg median rotation error a step",
-                f"drift   {drift.translation_percent:.2f} % and {drift.rotation_deg_per_m:.4f} deg/m over {lengths} m; "
-                f"{drift.end_percent:.2f} % of the distance ({drift.distance_m:.0f} m) at the end",
+                f"drift   {drift.translation_percent:.2f} % and {drift.rotation_deg_per_m:.4f} deg/m in "
+                f"{drift.segments_text()}",
+                f"end     {drift.end_percent:.2f} % of the distance off ({drift.distance_m:.0f} m)",
                 f"windows {self.windows} of {CLIP_LENGTH} frames; left out: {self.left_out_parked} that move "
                 f"< {PARKED_STEP_M} m a step, {self.left_out_gaps} with missing frames",
             ]

@@ -36,6 +36,13 @@ class Drift:
     lengths_m: tuple[float, ...]
     segments: int
 
+    def segments_text(self) -> str:
+        """How the path was cut, in words."""
+        return (
+            f"{self.segments} sub-sequences of {len(self.lengths_m)} lengths, "
+            f"{self.lengths_m[0]:.3g} to {self.lengths_m[-1]:.3g} m"
+        )
+
 
 def measure_drift(estimated_N44: np.ndarray, truth_N44: np.ndarray) -> Drift | None:
     """Drift of estimated against true poses (N, 4, 4) of the same frames; None if the truth never moves.

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from lapose_core.evaluation.comparison import matched
 from lapose_core.geometry import Trajectory, body_from_optical, rotation_vector_of
 
-ESTIMATE_STYLE: dict[str, Any] = {"color": "tab:blue", "linewidth": 1.8, "label": "estimate"}
-TRUTH_STYLE: dict[str, Any] = {"color": "black", "linewidth": 1.4, "linestyle": "--", "label": "truth"}
+# The truth is dashed and on top, so that both are seen where they agree.
+ESTIMATE_STYLE: dict[str, Any] = {"color": "tab:blue", "linewidth": 2.2, "label": "estimate"}
+TRUTH_STYLE: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": "--", "label": "truth", "zorder": 3}
 
 
 def plot_comparison(path: Path | str, estimated: Trajectory, truth: Trajectory | None = None, title: str = "") -> None:
@@ -28,7 +29,7 @@ def plot_comparison(path: Path | str, estimated: Trajectory, truth: Trajectory |
     drawn = [(estimated, ESTIMATE_STYLE)]
     if truth is not None:
         estimated, truth = matched(estimated, truth)
-        drawn = [(truth, TRUTH_STYLE), (estimated, ESTIMATE_STYLE)]
+        drawn = [(estimated, ESTIMATE_STYLE), (truth, TRUTH_STYLE)]
 
     figure = Figure(figsize=(12, 6), layout="constrained")
     FigureCanvasAgg(figure)

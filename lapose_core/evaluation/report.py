@@ -16,8 +16,9 @@ from lapose_core.evaluation.baselines import BASELINES
 from lapose_core.evaluation.drift import Drift, measure_drift
 from lapose_core.evaluation.method import ClipEstimate, LaPose, Method
 from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, is_parked, score_clip, summarize
-from lapose_core.evaluation.runner import compare_pairs, estimate_clip, estimate_sequence, pairs_of
+from lapose_core.evaluation.runner import Findings, compare_pairs, estimate_clip, estimate_sequence, pairs_of
 from lapose_core.evaluation.windows import CLIP_LENGTH, sample_sequence, sample_windows
+from lapose_core.geometry import Trajectory
 from lapose_core.runtime.backends.backend import Backend
 
 
@@ -103,14 +104,12 @@ class Report:
         return _table("over the windows", [columns, units], [row.method for row in self.rows], cells)
 
     def _drift_table(self) -> list[str]:
-        drifts = [row.drift for row in self.rows]
-        if drifts[0] is None:
+        drifts = [row.drift for row in self.rows if row.drift is not None]
+        if not drifts:
             return ["no drift: the sequence does not move"]
-        lengths = ", ".join(f"{length_m:.3g}" for length_m in drifts[0].lengths_m)
         cells = [
             [f"{drift.translation_percent:.2f}", f"{drift.rotation_deg_per_m:.4f}", f"{drift.end_percent:.2f}"]
             for drift in drifts
-            if drift is not None
         ]
         return [
             *_table(
@@ -119,7 +118,7 @@ class Report:
                 [row.method for row in self.rows],
                 cells,
             ),
-            f"{drifts[0].distance_m:.0f} m; drift and rotation: {drifts[0].segments} sub-sequences of {lengths} m",
+            f"{drifts[0].distance_m:.0f} m; drift and rotation are means over {drifts[0].segments_text()}",
         ]
 
 
@@ -163,23 +162,10 @@ def evaluate(
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
     pairs = [pair for indices in [*moving, sequence] for pair in pairs_of(indices)]
     findings = compare_pairs(posed_frames, methods, truth.stamps_ns, pairs)
-    rows = []
-    for method, found in zip(methods, findings, strict=True):
-        clips = tqdm(moving, "windows", unit="window", disable=not progress)
-        estimates = [estimate_clip(method, found, truth, indices) for indices in clips]
-        scores = [
-            score_clip(estimate.motions_S44, truth.select(indices).motions())
-            for estimate, indices in zip(estimates, moving, strict=True)
-        ]
-        poses_N44 = estimate_sequence(method, found, truth, sequence)
-        rows.append(
-            Row(
-                method=method.name,
-                summary=summarize(scores),
-                median_fov_error_deg=_median_fov_error_deg(estimates, source.intrinsics),
-                drift=measure_drift(poses_N44, truth.poses[sequence]),
-            )
-        )
+    rows = [
+        _evaluate_method(method, found, truth, moving, sequence, source.intrinsics, progress)
+        for method, found in zip(methods, findings, strict=True)
+    ]
     return Report(
         source=source.name,
         backend=backend.name,
@@ -192,6 +178,27 @@ def evaluate(
         frames_without_pose=int(np.sum(~posed_F)),
         frames_skipped=skipped,
         rows=tuple(rows),
+    )
+
+
+def _evaluate_method(
+    method: Method,
+    findings: Findings,
+    truth: Trajectory,
+    windows: list[np.ndarray],
+    sequence: np.ndarray,
+    intrinsics: Intrinsics | None,
+    progress: bool,
+) -> Row:
+    estimates, scores = [], []
+    for indices in tqdm(windows, method.name, unit="window", disable=not progress):
+        estimates.append(estimate_clip(method, findings, truth, indices))
+        scores.append(score_clip(estimates[-1].motions_S44, truth.select(indices).motions()))
+    return Row(
+        method=method.name,
+        summary=summarize(scores),
+        median_fov_error_deg=_median_fov_error_deg(estimates, intrinsics),
+        drift=measure_drift(estimate_sequence(method, findings, truth, sequence), truth.poses[sequence]),
     )
 
 

@@ -40,12 +40,14 @@ def sample_windows(stamps_ns: np.ndarray, rate_hz: float, *, stride: int | None 
             `MOST_WINDOWS` asks, without a common divisor with the step, so that all phases occur.
 
     Raises:
-        LaposeError: the rate is higher than the source's, or the source is too short for one window.
+        LaposeError: the rate is higher than the source's, the source is too short for one window, or the stride is
+            not positive.
     """
     period_ns = _check_rate(stamps_ns, rate_hz)
-    # Numbers of the frames nearest to each window's instants, for every start at once: (F, 16).
-    offsets_ns = np.round(np.arange(CLIP_LENGTH) * 1e9 / rate_hz).astype(np.int64)
-    wanted_ns = stamps_ns[:, None] + offsets_ns
+    if stride is not None and stride < 1:
+        raise LaposeError(f"the stride must be at least 1, not {stride}")
+    # The instants of a window from every start at once: (F, 16).
+    wanted_ns = stamps_ns[:, None] + _grid_ns(CLIP_LENGTH, rate_hz)
     fits = wanted_ns[:, -1] <= stamps_ns[-1] + period_ns / 2
     if not np.any(fits):
         needed_s, length_s = (CLIP_LENGTH - 1) / rate_hz, (stamps_ns[-1] - stamps_ns[0]) * 1e-9
@@ -64,8 +66,8 @@ def sample_windows(stamps_ns: np.ndarray, rate_hz: float, *, stride: int | None 
 def sample_sequence(stamps_ns: np.ndarray, rate_hz: float) -> np.ndarray:
     """Numbers of the frames nearest to a grid of `rate_hz` from the first to the last, each once."""
     _check_rate(stamps_ns, rate_hz)
-    grid_ns = np.arange(stamps_ns[0], stamps_ns[-1] + 1, 1e9 / rate_hz)
-    return np.unique(nearest(stamps_ns, grid_ns.astype(np.int64)))
+    count = int((stamps_ns[-1] - stamps_ns[0]) * 1e-9 * rate_hz) + 1
+    return np.unique(nearest(stamps_ns, stamps_ns[0] + _grid_ns(count, rate_hz)))
 
 
 def nearest(stamps_ns: np.ndarray, wanted_ns: np.ndarray) -> np.ndarray:
@@ -88,6 +90,10 @@ def _check_rate(stamps_ns: np.ndarray, rate_hz: float) -> float:
             f"the frames come at {1e9 / period_ns:.3g} Hz: choose a rate of at most that, not {rate_hz:g}"
         )
     return period_ns
+
+
+def _grid_ns(count: int, rate_hz: float) -> np.ndarray:
+    return np.round(np.arange(count) * 1e9 / rate_hz).astype(np.int64)
 
 
 def _default_stride(starts: int, step: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from numbered_drive import arc
+from .numbered_drive import arc
 
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.comparison import compare_trajectories

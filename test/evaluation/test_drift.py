@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numbered_drive import arc
+from .numbered_drive import arc
 
 from lapose_core.evaluation.drift import KITTI_LENGTHS_M, measure_drift, segment_lengths
 from lapose_core.geometry import chain_motions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numbered_drive import arc
+from .numbered_drive import arc
 from scipy.spatial.transform import Rotation
 
 from lapose_core.evaluation.metrics import (

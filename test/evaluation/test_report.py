@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from numbered_drive import KnowingBackend, NumberedDrive, arc
+from .numbered_drive import KnowingBackend, NumberedDrive, arc
 
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.report import evaluate
@@ -75,7 +75,8 @@ def test_windows_and_frames_that_are_left_out_are_counted() -> None:
     assert report.frames == 98
     assert report.frames_skipped == 3
     assert report.frames_without_pose == 3
-    # Windows begin at frames 0 to 69 and 73 to 82. Those from 55 to 69 miss a frame; those up to 26 move one metre at most.
+    # Windows begin at frames 0 to 69 and 73 to 82.
+    # Those from 55 to 69 miss a frame; those from 0 to 26 move by one step at most.
     assert report.left_out_gaps == 15
     assert report.left_out_parked == 27
     assert report.windows == 38

@@ -60,8 +60,13 @@ def test_a_rate_that_cannot_be_is_refused(rate_hz: float, message: str) -> None:
         sample_windows(np.arange(40) * 100_000_000, rate_hz)
 
 
+def test_a_stride_below_one_is_refused() -> None:
+    with pytest.raises(LaposeError, match="stride must be at least 1"):
+        sample_windows(np.arange(40) * 100_000_000, 10.0, stride=0)
+
+
 def test_a_sequence_goes_over_the_whole_source_and_repeats_no_frame() -> None:
-    indices = sample_sequence(KITTI_NS, 4.8)
+    indices = sample_sequence(KITTI_NS + 1_795_392_000_123_456_789, 4.8)
     assert indices[0] == 0
     assert indices[-1] >= len(KITTI_NS) - 2
     assert set(np.diff(indices)) <= {2, 3}
