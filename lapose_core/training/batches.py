@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.losses import MotionTarget
@@ -93,8 +93,8 @@ def draw(rng: np.random.Generator, train: TrainConfig, model: ModelConfig, count
     return ClipBatch(torch.from_numpy(render(clips, height, width)), *_motion_tensors(clips), *flow)
 
 
-class _Worker(IterableDataset):
-    """Draws single-clip batches for ever; each worker process has a seed of its own."""
+class _Drawn(IterableDataset):
+    """Draws single-clip batches for ever."""
 
     def __init__(self, train: TrainConfig, model: ModelConfig) -> None:
         self.train, self.model = train, model
@@ -103,19 +103,36 @@ class _Worker(IterableDataset):
         import numba
 
         numba.set_num_threads(1)
-        info = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self.train.seed, info.id if info else 0])
+        rng = _worker_rng(self.train)
         while True:
             yield from draw(rng, self.train, self.model, 4).split()
 
 
+class _Sampled(IterableDataset):
+    """Samples batches of clips for ever, to be drawn elsewhere."""
+
+    def __init__(self, train: TrainConfig) -> None:
+        self.train, self.world = train, WorldConfig(**train.world)
+
+    def __iter__(self) -> Iterator[Clips]:
+        rng = _worker_rng(self.train)
+        while True:
+            yield sample_clips(rng, self.train.clips, self.world, self.train.frames)
+
+
+def _worker_rng(train: TrainConfig) -> np.random.Generator:
+    """Each worker process has a seed of its own."""
+    info = get_worker_info()
+    return np.random.default_rng([train.seed, info.id if info else 0])
+
+
+def _ahead(dataset: IterableDataset, workers: int) -> Iterator:
+    return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None))
+
+
 def _drawn_by_workers(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
-    loader = DataLoader(
-        _Worker(train, model), batch_size=None, num_workers=train.draw_workers,
-        prefetch_factor=8 if train.draw_workers else None,
-    )  # fmt: skip
     rng = np.random.default_rng(train.seed)
-    fresh, pool = iter(loader), []
+    fresh, pool = _ahead(_Drawn(train, model), train.draw_workers), []
     # A pool keeps a reused clip's turns apart.
     room = train.clips * (8 if train.reuse > 1 else 1)
     while True:
@@ -130,15 +147,9 @@ def _drawn_by_workers(train: TrainConfig, model: ModelConfig, device: torch.devi
 
 
 def _drawn_on_gpu(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
-    from lapose_core.training.prefetch import prefetch
     from lapose_core.world.render_triton import render, trace_flow
 
-    world = WorldConfig(**train.world)
-
-    def sample(seed: int) -> Clips:
-        return sample_clips(np.random.default_rng([train.seed, seed]), train.clips, world, train.frames)
-
-    for clips in prefetch(sample, train.draw_workers):
+    for clips in _ahead(_Sampled(train), train.draw_workers):
         forth = trace_flow(clips, model.image_height, model.image_width, QUERY_STRIDE, device=device)
         frames_BTCHW = render(clips, model.image_height, model.image_width, device=device)
         motion = (value.to(device, non_blocking=True) for value in _motion_tensors(clips))
