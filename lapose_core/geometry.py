@@ -103,7 +103,7 @@ def align_se3(estimated_N3: np.ndarray, truth_N3: np.ndarray) -> np.ndarray:
     return _assemble(rotation, centre_truth - rotation @ centre_estimated)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """Poses at instants.
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from .numbered_drive import arc
 
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.comparison import compare_trajectories
 from lapose_core.evaluation.plot import plot_comparison
 from lapose_core.geometry import Trajectory, chain_motions
+
+from .numbered_drive import arc
 
 
 def trajectory(motions_S44: np.ndarray, period_s: float, start_s: float = 0.0) -> Trajectory:

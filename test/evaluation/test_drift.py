@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from .numbered_drive import arc
 
 from lapose_core.evaluation.drift import KITTI_LENGTHS_M, measure_drift, segment_lengths
 from lapose_core.geometry import chain_motions
+
+from .numbered_drive import arc
 
 
 def test_the_benchmarks_lengths_are_used_where_they_fit_and_fractions_on_short_drives() -> None:

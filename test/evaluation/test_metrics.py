@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from .numbered_drive import arc
 from scipy.spatial.transform import Rotation
 
 from lapose_core.evaluation.metrics import (
@@ -19,6 +18,8 @@ from lapose_core.evaluation.metrics import (
     trajectory_error,
 )
 from lapose_core.geometry import chain_motions, invert_pose, make_pose, relative_motions
+
+from .numbered_drive import arc
 
 ROTATION_VECTORS = st.lists(st.floats(-1.8, 1.8), min_size=3, max_size=3).map(np.array)
 STEPS = 15

@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from .numbered_drive import KnowingBackend, NumberedDrive, arc
 
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.report import evaluate
 from lapose_core.geometry import make_pose, quaternion_of
+
+from .numbered_drive import KnowingBackend, NumberedDrive, arc
 
 
 def scaled(motions_S44: np.ndarray, factor: float) -> np.ndarray:
