@@ -52,11 +52,11 @@ def train_pose(config: TrainConfig, output: Path, *, start_from: Path | None = N
         history = progress["runs"]
         # Not the clips of the earlier run over again.
         config.seed += len(history)
-    _Trainer(config, sizes, model, device, output, history).run()
+    Trainer(config, sizes, model, device, output, history).run()
     return output
 
 
-class _Trainer:
+class Trainer:
     """One run: batch in, losses, step, and now and then a word about it."""
 
     def __init__(
