@@ -87,7 +87,7 @@ def evaluate(
     from lapose_core.models import find_model
     from lapose_core.runtime.backends.open import open_backend
 
-    opened = open_source(source, topic=topic, rate_hz=fps)
+    opened = open_source(source, topic=topic, fps=fps)
     report = evaluate_source(opened, open_backend(find_model(model), backend), rate, stride=stride, progress=not quiet)
     typer.echo(report)
     if json is not None:
