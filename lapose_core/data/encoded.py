@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class EncodedSource(Source):
         if not yielded:
             raise LaposeError(f"no frame of {self.path} could be decoded: check that the file is whole")
 
-    def _expect_frames(self, stored: int, span_s: float) -> None:
-        """Set `frame_count` from the stored frames and the seconds that they span."""
-        self.frame_count = stored if self.rate_hz is None else min(stored, int(span_s * self.rate_hz + 0.5) + 1)
+    def _expect_frames(self, stamps_ns: Iterable[int]) -> None:
+        """Set `frame_count` from the stamps, as far as they are known, of the stored frames."""
+        sampler = FrameSampler(self.rate_hz)
+        self.frame_count = sum(sampler.takes(int(stamp_ns)) for stamp_ns in stamps_ns)

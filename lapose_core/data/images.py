@@ -41,7 +41,7 @@ class ImageFolderSource(EncodedSource):
         if not self._images:
             raise LaposeError(f"{path} holds no images: give a folder of PNG or JPEG files")
         self._stamps_ns = _stamps_of(self._images, fps)
-        self._expect_frames(len(self._images), (self._stamps_ns[-1] - self._stamps_ns[0]) * 1e-9)
+        self._expect_frames(self._stamps_ns)
 
     def encoded_frames(self) -> Iterator[EncodedFrame]:
         for image, stamp_ns in zip(self._images, self._stamps_ns, strict=True):

@@ -49,7 +49,7 @@ class KittiSource(EncodedSource):
             self._stamps_ns = [int(stamps_ns[int(image.stem)]) for image in self._images]
         except (ValueError, IndexError):
             raise LaposeError(f"{times} does not go with the images of {camera}: get the sequence's own file") from None
-        self._expect_frames(len(self._images), (self._stamps_ns[-1] - self._stamps_ns[0]) * 1e-9)
+        self._expect_frames(self._stamps_ns)
 
         projection = _read_projection(sequence / "calib.txt", f"P{camera.name[-1]}")
         width, height = image_size(self._images)

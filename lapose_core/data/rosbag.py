@@ -49,7 +49,7 @@ class RosbagSource(EncodedSource):
             stored = reader.topics[self.topic].msgcount
             if not stored:
                 raise LaposeError(f"{path} holds no images on {self.topic}: choose another --topic or record it again")
-            self._expect_frames(stored, reader.duration * 1e-9)
+            self._expect_frames(np.linspace(reader.start_time, reader.end_time, stored))
             self.intrinsics = _read_intrinsics(reader, self.topic)
 
     def encoded_frames(self) -> Iterator[EncodedFrame]:

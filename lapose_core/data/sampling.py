@@ -44,11 +44,15 @@ class FrameSampler:
         """Measure the next step from this frame."""
         self._kept_ns = stamp_ns
 
+    def takes(self, stamp_ns: int) -> bool:
+        """`wants`, and `keep` if so: for frames that are known to be good."""
+        wanted = self.wants(stamp_ns)
+        if wanted:
+            self.keep(stamp_ns)
+        return wanted
+
 
 def at_rate(frames: Iterable[Frame], rate_hz: float) -> Iterator[Frame]:
     """The frames that a `FrameSampler` of this rate keeps."""
     sampler = FrameSampler(rate_hz)
-    for frame in frames:
-        if sampler.wants(frame.stamp_ns):
-            sampler.keep(frame.stamp_ns)
-            yield frame
+    return (frame for frame in frames if sampler.takes(frame.stamp_ns))

@@ -42,7 +42,7 @@ class VideoSource(EncodedSource):
             capture.release()
         known_fps = fps or self._file_fps
         if self._stored and known_fps:
-            self._expect_frames(self._stored, self._stored / known_fps)
+            self._expect_frames(round(index * 1e9 / known_fps) for index in range(self._stored))
 
     def encoded_frames(self) -> Iterator[EncodedFrame]:
         capture = self._open()
