@@ -1,0 +1,135 @@
+"""What runs the model."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lapose_core.data.source import Frame
+from lapose_core.errors import LaposeError
+from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from lapose_core.runtime.backends.open import open_backend
+from lapose_core.runtime.preprocess import prepare_frame
+
+GRAPHS = ("tokenizer.onnx", "inverse_dynamics.onnx", "pose_head.onnx")
+
+
+@pytest.fixture
+def model_dir(tiny_model_dir: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copytree(tiny_model_dir, tmp_path / "model")
+
+
+@pytest.mark.parametrize("steps", [1, 7, 15])
+def test_backends_agree(tiny_model_dir: Path, backend: OnnxRuntimeBackend, frames: list[Frame], steps: int) -> None:
+    pytest.importorskip("torch")
+    torch_backend = open_backend(tiny_model_dir, "torch")
+    answers = []
+    for candidate in (backend, torch_backend):
+        features = [candidate.tokenize(prepare_frame(f.image_HWC, candidate.config)) for f in frames[: steps + 1]]
+        actions = np.stack([candidate.infer_action(features[i], features[i + 1], 0.25) for i in range(steps)])
+        answers.append((actions, candidate.decode_motions(actions, np.full(steps, 0.25))))
+    (actions_onnx, onnx), (actions_torch, torch) = answers
+
+    np.testing.assert_allclose(actions_onnx, actions_torch, atol=1e-3)
+    for name in ("translation_S3", "quaternion_S4", "variance_S6", "fov_x_S", "scale_m"):
+        np.testing.assert_allclose(getattr(onnx, name), getattr(torch, name), atol=1e-3, err_msg=name)
+
+
+def test_decoded_motions_are_what_the_interface_says(backend: OnnxRuntimeBackend) -> None:
+    actions = np.random.default_rng(0).normal(size=(7, backend.config.action_width)).astype(np.float32)
+
+    decoded = backend.decode_motions(actions, np.full(7, 0.25, np.float32))
+
+    assert decoded.translation_S3.shape == (7, 3)
+    assert decoded.variance_S6.shape == (7, 6)
+    assert decoded.fov_x_S.shape == (7,)
+    np.testing.assert_allclose(np.linalg.norm(decoded.quaternion_S4, axis=1), 1.0, atol=1e-5)
+    assert np.all(decoded.quaternion_S4[:, 3] >= 0)
+    assert np.all(decoded.variance_S6 > 0)
+    assert decoded.scale_m > 0
+
+
+def test_auto_takes_onnxruntime_where_its_files_are(model_dir: Path) -> None:
+    assert open_backend(model_dir).name == "onnxruntime"
+
+
+def test_auto_falls_back_on_torch_and_says_why(model_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("torch")
+    (model_dir / "pose_head.onnx").unlink()
+
+    with caplog.at_level(logging.INFO):
+        assert open_backend(model_dir).name == "torch"
+    assert "onnxruntime: no pose_head.onnx" in caplog.text
+
+
+def test_auto_says_why_nothing_can_run(model_dir: Path) -> None:
+    (model_dir / "pose_head.onnx").unlink()
+    (model_dir / "weights.safetensors").unlink()
+
+    with pytest.raises(LaposeError, match=r"onnxruntime: no pose_head\.onnx; torch: no weights\.safetensors"):
+        open_backend(model_dir)
+
+
+def test_an_unknown_backend_is_told(model_dir: Path) -> None:
+    with pytest.raises(LaposeError, match="no backend 'cuda': choose one of auto, onnxruntime, torch"):
+        open_backend(model_dir, "cuda")
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_missing_graph_is_named(model_dir: Path, graph: str) -> None:
+    (model_dir / graph).unlink()
+
+    with pytest.raises(LaposeError, match=graph):
+        open_backend(model_dir, "onnxruntime")
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("content", [b"", b"not a graph", None])
+def test_a_damaged_graph_is_named(model_dir: Path, graph: str, content: bytes | None) -> None:
+    whole = (model_dir / graph).read_bytes()
+    (model_dir / graph).write_bytes(whole[: len(whole) // 2] if content is None else content)
+
+    with pytest.raises(LaposeError, match=graph) as caught:
+        open_backend(model_dir)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("graph", "other"), [(GRAPHS[0], GRAPHS[1]), (GRAPHS[1], GRAPHS[2]), (GRAPHS[2], GRAPHS[0])])
+def test_a_graph_in_the_wrong_place_is_named(model_dir: Path, graph: str, other: str) -> None:
+    shutil.copy(model_dir / other, model_dir / graph)
+
+    with pytest.raises(LaposeError, match=graph):
+        open_backend(model_dir)
+
+
+def test_a_config_of_another_model_is_told(model_dir: Path) -> None:
+    config = model_dir / "config.json"
+    config.write_text(config.read_text().replace('"image_width": 128', '"image_width": 256'))
+
+    with pytest.raises(LaposeError, match=r"tokenizer\.onnx is not of the model in config\.json"):
+        open_backend(model_dir)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1, 2]", '{"preset": "tiny"}'])
+@pytest.mark.parametrize("name", ["onnxruntime", "torch"])
+def test_a_wrong_config_is_named(model_dir: Path, name: str, content: str) -> None:
+    if name == "torch":
+        pytest.importorskip("torch")
+    (model_dir / "config.json").write_text(content)
+
+    with pytest.raises(LaposeError, match=r"config\.json"):
+        open_backend(model_dir, name)
+
+
+def test_damaged_weights_are_named(model_dir: Path) -> None:
+    pytest.importorskip("torch")
+    weights = model_dir / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+    with pytest.raises(LaposeError, match=r"weights\.safetensors"):
+        open_backend(model_dir, "torch")

@@ -1,0 +1,121 @@
+"""A source goes in, files come out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lapose_core.data.source import Frame
+from lapose_core.errors import LaposeError
+from lapose_core.geometry import Trajectory, make_pose
+from lapose_core.runtime.odometer import Odometer
+from lapose_core.runtime.run import run
+
+
+@pytest.fixture
+def drive(tmp_path: Path, frames: list[Frame]) -> Path:
+    """The frames as a folder of images at 4 Hz."""
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    for index, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f"{index:03d}.png"), frame.image_HWC[..., ::-1])
+    return folder
+
+
+@pytest.fixture
+def run_tiny(tiny_model_dir: Path, tmp_path: Path) -> Callable[..., object]:
+    def call(source: Path, **options: object) -> object:
+        options = {"fps": 4.0, "model": tiny_model_dir, "progress": False, "threads": 1, **options}
+        return run(source, tmp_path / "output", **options)  # type: ignore[arg-type]
+
+    return call
+
+
+def read_motions(output: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((output / "motions.csv").read_text().splitlines()))
+
+
+def test_a_run_writes_what_the_odometer_says(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path, frames: list[Frame], backend
+) -> None:
+    summary = run_tiny(drive)
+
+    odometer = Odometer(backend)
+    odometries = [odometer.register_frame(Frame(f.image_HWC, f.stamp_ns - frames[0].stamp_ns)) for f in frames]
+    trajectory = Trajectory.read_tum(tmp_path / "output" / "trajectory.tum")
+    np.testing.assert_array_equal(trajectory.stamps_ns, [odometry.stamp_ns for odometry in odometries])
+    np.testing.assert_allclose(trajectory.poses, [odometry.pose_odom_camera for odometry in odometries], atol=1e-6)
+    rows = read_motions(tmp_path / "output")
+    assert len(rows) == len(frames) - 1
+    pose = np.eye(4)
+    for row, expected in zip(rows, trajectory.poses[1:], strict=True):
+        numbers = [float(row[name]) for name in ("tx", "ty", "tz", "qx", "qy", "qz", "qw")]
+        pose = pose @ make_pose(numbers[:3], numbers[3:])
+        np.testing.assert_allclose(pose, expected, atol=1e-6)
+    assert cv2.imread(str(tmp_path / "output" / "trajectory.png")) is not None
+    assert summary.frames == 24
+    assert summary.distance_m == pytest.approx(trajectory.length_m(), abs=1e-6)
+    assert "24 frames (0 undecodable, 0 out of order)" in str(summary)
+
+
+def test_a_run_keeps_to_the_rate(drive: Path, run_tiny: Callable[..., object], tmp_path: Path) -> None:
+    run_tiny(drive, rate_hz=2.0)
+
+    stamps_ns = Trajectory.read_tum(tmp_path / "output" / "trajectory.tum").stamps_ns
+    np.testing.assert_array_equal(np.diff(stamps_ns), np.full(11, 500_000_000))
+
+
+def test_a_bad_frame_is_skipped_counted_and_the_run_goes_on(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path
+) -> None:
+    (drive / "010.png").write_bytes(b"no image")
+
+    summary = run_tiny(drive)
+
+    assert (summary.frames, summary.skipped) == (23, 1)
+    assert len(read_motions(tmp_path / "output")) == 22
+
+
+def test_ctrl_c_keeps_what_there_is(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_frame = Odometer.register_frame
+
+    def interrupted_at_the_ninth(self: Odometer, frame: Frame) -> object:
+        if frame.stamp_ns == 8 * 250_000_000:
+            raise KeyboardInterrupt
+        return register_frame(self, frame)
+
+    monkeypatch.setattr(Odometer, "register_frame", interrupted_at_the_ninth)
+
+    summary = run_tiny(drive)
+
+    assert summary.interrupted
+    assert str(summary).startswith("interrupted after 8 frames")
+    assert len(read_motions(tmp_path / "output")) == 7
+
+
+def test_an_error_half_way_keeps_what_there_is(drive: Path, run_tiny: Callable[..., object], tmp_path: Path) -> None:
+    cv2.imwrite(str(drive / "005.png"), np.zeros((32, 64, 3), np.uint8))
+
+    with pytest.raises(LaposeError, match="64x32, smaller than the model's input of 128x64"):
+        run_tiny(drive)
+    assert len(read_motions(tmp_path / "output")) == 4
+
+
+def test_a_single_frame_is_not_enough(drive: Path, run_tiny: Callable[..., object], tmp_path: Path) -> None:
+    with pytest.raises(LaposeError, match="a motion needs two"):
+        run_tiny(drive, rate_hz=0.05)
+    assert not list((tmp_path / "output").iterdir())
+
+
+def test_an_output_that_is_a_file_is_told(drive: Path, tiny_model_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(LaposeError, match="--output"):
+        run(drive, tmp_path / "file", model=tiny_model_dir, fps=4.0, progress=False)
