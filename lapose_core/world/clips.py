@@ -1,0 +1,159 @@
+"""Clips of the rendered world: true poses, cameras, and the tables that the renderers draw them from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from lapose_core.geometry import invert_pose
+from lapose_core.world import tables as t
+from lapose_core.world.config import WorldConfig
+from lapose_core.world.look import draw_looks
+from lapose_core.world.roads import Roads, lay_roads
+from lapose_core.world.scene import place_boxes
+from lapose_core.world.traffic import drive_traffic
+from lapose_core.world.vehicle import Drive, drive_along
+
+_BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+_PIVOT = np.array(
+    [1.35, 0.0, 0.5]
+)  # point of the body that pitch and roll turn about, from the rear axle on the ground
+_VIEW_M = 150.0
+_LONGEST_M = 420.0
+
+
+@dataclass(frozen=True)
+class Clips:
+    """B clips of T frames. Metres, radians; world axes x and y on the ground, z up; cameras have optical axes.
+
+    Attributes:
+        pose_world_camera_BT44: true camera poses, float64.
+        pose_base_camera_B44: the camera on `base_link`, which has REP-103 axes and lies on the ground below the camera.
+        stamps_ns_BT: int64.
+        fov_x_B: horizontal field of view; square pixels, principal point in the middle.
+        cameras_BTC, arcs_BAC, looks_BC, boxes_BTKC: float32 tables, columns as in `tables`.
+    """
+
+    pose_world_camera_BT44: np.ndarray
+    pose_base_camera_B44: np.ndarray
+    stamps_ns_BT: np.ndarray
+    fov_x_B: np.ndarray
+    cameras_BTC: np.ndarray
+    arcs_BAC: np.ndarray
+    looks_BC: np.ndarray
+    boxes_BTKC: np.ndarray
+
+    @property
+    def motions_BS44(self) -> np.ndarray:
+        """Pose of each next camera in the camera before it."""
+        poses = self.pose_world_camera_BT44
+        return invert_pose(poses[:, :-1]) @ poses[:, 1:]
+
+    @property
+    def intervals_BS(self) -> np.ndarray:
+        """Seconds between frames."""
+        return np.diff(self.stamps_ns_BT, axis=1) * 1e-9
+
+    def frames(self, begin: int, end: int) -> Clips:
+        """The clips cut to frames begin to end - 1."""
+        cut = slice(begin, end)
+        return Clips(
+            self.pose_world_camera_BT44[:, cut], self.pose_base_camera_B44, self.stamps_ns_BT[:, cut], self.fov_x_B,
+            self.cameras_BTC[:, cut], self.arcs_BAC, self.looks_BC, self.boxes_BTKC[:, cut],
+        )  # fmt: skip
+
+
+def sample_clips(rng: np.random.Generator, count: int, config: WorldConfig | None = None, frames: int = 16) -> Clips:
+    """Draw `count` clips of `frames` frames at random; the same generator state gives the same clips."""
+    config = config or WorldConfig()
+    rate = np.exp(rng.uniform(*np.log(config.rate_hz), count))
+    time = np.arange(frames) / rate[:, None]
+    roads = lay_roads(rng, count, config)
+    drive = drive_along(rng, roads, config, time)
+    return build_clips(rng, roads, drive, config)
+
+
+def build_clips(
+    rng: np.random.Generator,
+    roads: Roads,
+    drive: Drive,
+    config: WorldConfig,
+    *,
+    longest_m: float = _LONGEST_M,
+    fov_x_deg: tuple[float, float] | None = None,
+) -> Clips:
+    """Furnish the roads, mount a camera on the vehicle, and write the tables."""
+    begin = drive.along_BT.min(1) - 15.0
+    end = np.minimum(drive.along_BT.max(1) + _VIEW_M, begin + longest_m)
+    static = place_boxes(rng, roads, begin, end)
+    moving = drive_traffic(rng, roads, drive, config)
+    looks = draw_looks(rng, roads)
+    fov = np.deg2rad(rng.uniform(*(fov_x_deg or config.fov_x_deg), len(begin)))
+    world_camera, base_camera = _mount_cameras(rng, drive, config)
+    cameras = np.zeros((*drive.time_BT.shape, t.CAMERA_STRIDE), np.float32)
+    cameras[..., t.ROTATION : t.ROTATION + 9] = world_camera[..., :3, :3].reshape(*drive.time_BT.shape, 9)
+    cameras[..., t.POSITION : t.POSITION + 3] = world_camera[..., :3, 3]
+    cameras[..., t.FOCAL] = 0.5 / np.tan(0.5 * fov)[:, None]
+    boxes = _boxes_in_view(cameras, static, moving, config.max_boxes)
+    stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
+    return Clips(world_camera, base_camera, stamps, fov, cameras, roads.arcs_BAC.astype(np.float32), looks, boxes)
+
+
+def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) -> tuple[np.ndarray, np.ndarray]:
+    B, T = drive.time_BT.shape
+    tail = rng.random(B) < config.tail_share
+    height = np.where(
+        tail,
+        rng.uniform(*config.camera_height_tail, B),
+        rng.triangular(config.camera_height[0], 1.6, config.camera_height[1], B),
+    )
+    ahead, aside = rng.uniform(*config.camera_ahead, B), rng.uniform(*config.camera_aside, B)
+    spread = np.deg2rad([config.mount_yaw_deg, config.mount_pitch_deg, config.mount_roll_deg])
+    mount = Rotation.from_euler("ZYX", np.clip(rng.normal(0, 1, (B, 3)), -2.5, 2.5) * spread).as_matrix()
+    base_camera = np.tile(np.eye(4), (B, 1, 1))
+    base_camera[:, :3, :3] = mount @ _BODY_FROM_OPTICAL
+    base_camera[:, 2, 3] = height
+    angles = np.stack([drive.yaw_BT, drive.pitch_BT, drive.roll_BT], -1)
+    body = Rotation.from_euler("ZYX", angles.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)
+    cos, sin = np.cos(drive.yaw_BT), np.sin(drive.yaw_BT)
+    pivot = np.stack([drive.x_BT + _PIVOT[0] * cos, drive.y_BT + _PIVOT[0] * sin, _PIVOT[2] + drive.heave_BT], -1)
+    lever = np.stack([ahead, aside, height], -1) - _PIVOT
+    world_camera = np.tile(np.eye(4), (B, T, 1, 1))
+    world_camera[..., :3, :3] = body @ base_camera[:, None, :3, :3]
+    world_camera[..., :3, 3] = pivot + (body @ lever[:, None, :, None])[..., 0]
+    return world_camera, base_camera
+
+
+def _boxes_in_view(cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, most: int) -> np.ndarray:
+    """Boxes (B, T, most, C) of each frame, those that look largest; writes their number into the cameras."""
+    B, T = cameras.shape[:2]
+    standing = static[..., t.HALF_Z] > 0
+    order = np.argsort(~standing, axis=1, kind="stable")[:, : int(standing.sum(1).max())]
+    static = np.take_along_axis(static, order[..., None], 1)
+    geometry = [t.CENTRE_X, t.CENTRE_Y, t.CENTRE_Z, t.HALF_X, t.HALF_Y, t.HALF_Z]
+    boxes = np.concatenate(
+        [np.broadcast_to(static[:, None, :, geometry], (B, T, static.shape[1], 6)), moving[..., geometry]], axis=2
+    )
+    offset = boxes[..., :3] - cameras[:, :, None, t.POSITION : t.POSITION + 3]
+    local = offset @ cameras[..., t.ROTATION : t.ROTATION + 9].reshape(B, T, 3, 3)
+    radius = np.sqrt((boxes[..., 3:] ** 2).sum(-1))
+    slope = 0.5 / cameras[..., t.FOCAL, None]
+    inside = (local[..., 2] > -radius) & (
+        np.abs(local[..., 0]) < slope * local[..., 2] + radius * np.sqrt(1 + slope**2)
+    )
+    size = radius / np.maximum(np.sqrt((local**2).sum(-1)) - radius, 0.5)
+    size = np.where(inside & (boxes[..., 5] > 0) & (size > 2e-3), size, 0.0)
+    most = min(most, size.shape[2])
+    chosen = np.argpartition(-size, most - 1, axis=2)[..., :most]
+    value = np.take_along_axis(size, chosen, 2)
+    chosen = np.take_along_axis(chosen, np.argsort(-value, axis=2), 2)
+    count = (value > 0).sum(2)
+    cameras[..., t.BOX_COUNT] = count
+    b, f = np.arange(B)[:, None, None], np.arange(T)[None, :, None]
+    fixed = chosen < static.shape[1]
+    table = static[b, np.where(fixed, chosen, 0)]
+    driving = moving[b, f, np.where(fixed, 0, chosen - static.shape[1])]
+    table[~fixed] = driving[~fixed]
+    return np.ascontiguousarray(table[:, :, : max(int(count.max()), 1)])

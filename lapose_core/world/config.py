@@ -1,0 +1,45 @@
+"""What the rendered world is like: the ranges that clips are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Ranges (low, high) and shares of the rendered drives. Metres, seconds, degrees; m/s for speeds.
+
+    Attributes:
+        rate_hz: frames a second, drawn log-uniformly for each clip.
+        place_shares: how often the clip lies in a city, a suburb, the country, on a motorway.
+        turning_share: clips that pass a sharp turn; bends come on top.
+        reversing_share, standing_share, stopping_share: clips driven backwards, parked, with a stop on the way.
+        lateral_acceleration: what drivers accept in bends, m/s^2.
+        camera_height, camera_height_tail, tail_share: usual heights above the ground, and the range of the rest.
+        camera_ahead, camera_aside: place of the camera ahead of the rear axle, and to the left of the middle.
+        mount_pitch_deg, mount_roll_deg, mount_yaw_deg: how the camera sits, standard deviations.
+        fov_x_deg: horizontal field of view.
+        traffic: mean number of vehicles driving about.
+        max_boxes: boxes kept for a frame, the ones that look largest first.
+    """
+
+    rate_hz: Range = (1.0, 10.0)
+    place_shares: tuple[float, float, float, float] = (0.38, 0.3, 0.17, 0.15)
+    turning_share: float = 0.35
+    reversing_share: float = 0.07
+    standing_share: float = 0.05
+    stopping_share: float = 0.12
+    lateral_acceleration: Range = (1.5, 4.5)
+    camera_height: Range = (1.2, 1.9)
+    camera_height_tail: Range = (1.0, 2.6)
+    tail_share: float = 0.15
+    camera_ahead: Range = (0.6, 2.4)
+    camera_aside: Range = (-0.35, 0.35)
+    mount_pitch_deg: float = 3.0
+    mount_roll_deg: float = 1.0
+    mount_yaw_deg: float = 1.5
+    fov_x_deg: Range = (45.0, 105.0)
+    traffic: float = 3.0
+    max_boxes: int = 128

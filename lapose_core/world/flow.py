@@ -1,0 +1,22 @@
+"""Exact optical flow of the rendered world, on a grid of cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FlowGrid:
+    """Where the world points seen at the cell centres of each frame go in the next one; numpy arrays, or torch's.
+
+    Attributes:
+        target_BSN2: pixel coordinates (x, y) in the next frame, pixel centres at +0.5; float32.
+        visible_BSN: in view there, and nothing in front of it.
+        depth_BTN: along the optical axis, metres, in every frame; inf for sky.
+    """
+
+    target_BSN2: np.ndarray
+    visible_BSN: np.ndarray
+    depth_BTN: np.ndarray

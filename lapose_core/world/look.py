@@ -1,0 +1,123 @@
+"""How a scene looks: markings, materials, light, weather and the camera's tones, drawn anew for each clip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lapose_core.world import tables as t
+from lapose_core.world.roads import CITY, COUNTRY, MOTORWAY, Roads
+
+
+def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
+    """Look table (B, LOOK_STRIDE), float32."""
+    B = len(roads.place_B)
+    look = np.zeros((B, t.LOOK_STRIDE))
+
+    def uniform(low: float, high: float) -> np.ndarray:
+        return rng.uniform(low, high, B)
+
+    def chance(share: float | np.ndarray) -> np.ndarray:
+        return rng.random(B) < share
+
+    def colour(column: int, red, green, blue) -> None:
+        look[:, column], look[:, column + 1], look[:, column + 2] = red, green, blue
+
+    look[:, t.ARC_COUNT] = roads.count_B
+    look[:, t.LANES], look[:, t.LANE_WIDTH], look[:, t.PARKING_WIDTH] = (
+        roads.lanes_B,
+        roads.lane_width_B,
+        roads.parking_B,
+    )
+
+    # Markings. One-way roads (motorways) have no line of their own in the middle.
+    motorway, country = roads.place_B == MOTORWAY, roads.place_B == COUNTRY
+    painted = np.where(motorway, 0.97, np.where(country, 0.75, 0.6))
+    strength = uniform(0.5, 1.0)
+    look[:, t.LANE_PAINT] = chance(painted) * strength
+    look[:, t.EDGE_PAINT] = chance(np.where(motorway, 0.95, np.where(country, 0.6, 0.2))) * strength
+    centre = np.where(motorway, 1.0, chance(painted) * (1.0 + chance(0.4)))
+    look[:, t.CENTRE_PAINT] = centre * np.where(centre > 1.5, 1.0, strength)
+    short = chance(0.5) & ~motorway
+    look[:, t.DASH_LENGTH] = np.where(short, uniform(1.5, 3), uniform(3, 6))
+    look[:, t.DASH_PERIOD] = look[:, t.DASH_LENGTH] * np.where(short, uniform(2, 3), uniform(2.5, 4))
+    look[:, t.LINE_HALF_WIDTH] = uniform(0.05, 0.09)
+    look[:, t.WEAR] = uniform(0, 0.35)
+    look[:, t.ZEBRA_A] = look[:, t.ZEBRA_B] = -1e4
+    setback = np.where(np.isfinite(roads.crossing_along_BX), roads.crossing_along_BX, -1e4)
+    for column, slot in ((t.ZEBRA_A, 0), (t.ZEBRA_B, 1)):
+        at = setback[:, slot] + rng.choice([-1, 1], B) * uniform(7, 12)
+        look[:, column] = np.where(chance(0.4) & (roads.place_B <= 1), at, -1e4)
+    look[:, t.CROSSING_SETBACK] = roads.half_width_B + 3.5
+    look[:, t.CROSSING_ZEBRA] = chance(0.4) & (roads.place_B == CITY)
+    yellow = chance(0.15)
+    bright = uniform(0.65, 0.95)
+    colour(t.PAINT_RED, bright, bright * np.where(yellow, 0.85, 1.0), bright * np.where(yellow, 0.45, 0.97))
+
+    # Ground.
+    grey = uniform(0.2, 0.52)
+    tint = rng.normal(0, 0.025, B)
+    colour(t.ROAD_RED, grey * (1 + tint), grey, grey * (1 - tint))
+    look[:, t.ROAD_LAYER] = np.where(chance(0.8), t.ASPHALT, t.GRAVEL)
+    look[:, t.ROAD_CONTRAST] = uniform(0.06, 0.2)
+    look[:, t.PATCHES] = chance(0.6) * uniform(0.05, 0.3)
+    stone = uniform(0.3, 0.65)
+    colour(t.PAVEMENT_RED, stone * 1.03, stone, stone * uniform(0.85, 1.0))
+    built = roads.place_B < COUNTRY
+    look[:, t.PAVEMENT_WIDTH] = np.where(built, uniform(1.2, 3.5), uniform(0.0, 1.5))
+    look[:, t.KERB] = np.where(built, chance(0.8), 0.0) * uniform(0.5, 1.0)
+    lush = rng.random((B, 1))
+    verge = np.where(lush < 0.55, [[0.27, 0.33, 0.13]], np.where(lush < 0.8, [[0.42, 0.35, 0.24]], [[0.45, 0.43, 0.4]]))
+    colour(t.VERGE_RED, *(verge * rng.uniform(0.6, 1.3, (B, 1)) + rng.normal(0, 0.03, (B, 3))).clip(0.05, 0.7).T)
+    look[:, t.VERGE_LAYER] = np.where(lush[:, 0] < 0.55, t.GRASS, t.GRAVEL)
+    look[:, t.VERGE_CONTRAST] = uniform(0.12, 0.35)
+    look[:, t.TEXEL] = uniform(0.010, 0.022)
+    turn = uniform(0, 2 * np.pi)
+    look[:, t.TEXTURE_COS], look[:, t.TEXTURE_SIN] = np.cos(turn), np.sin(turn)
+    look[:, t.STAIN_CONTRAST] = uniform(0.05, 0.16)
+    look[:, t.SEED_U], look[:, t.SEED_V] = np.floor(uniform(0, 500)), np.floor(uniform(0, 500))
+
+    # Light: sunny with shadows, or overcast and flat.
+    sunny = chance(0.6)
+    azimuth, height = uniform(0, 2 * np.pi), uniform(0.3, 0.85)
+    look[:, t.SUN_X], look[:, t.SUN_Y] = (
+        np.cos(azimuth) * np.sqrt(1 - height**2),
+        np.sin(azimuth) * np.sqrt(1 - height**2),
+    )
+    look[:, t.SUN_Z] = height
+    look[:, t.SUN] = np.where(sunny, uniform(0.5, 0.95), uniform(0.0, 0.2))
+    look[:, t.AMBIENT] = np.where(sunny, uniform(0.4, 0.65), uniform(0.7, 0.95))
+    look[:, t.SHADOW] = np.where(sunny, uniform(0.3, 0.65), uniform(0.0, 0.12))
+    look[:, t.SHADOW_LEVEL] = np.where(motorway, uniform(0.8, 2.5), uniform(-0.2, 1.8))
+    look[:, t.SHADOW_SCALE] = uniform(2.0, 9.0)
+    look[:, t.SHADOW_STRETCH] = uniform(0.35, 1.0)
+    fog = np.exp(uniform(np.log(4e-4), np.log(6e-3)))
+    look[:, t.FOG] = np.where(chance(0.06), fog * 3, fog)
+    haze = uniform(0.6, 0.92)
+    colour(t.FOG_RED, haze * uniform(0.93, 1.0), haze * uniform(0.97, 1.0), haze)
+    blue = np.where(sunny, uniform(0.3, 1.0), uniform(0.0, 0.25))
+    deep = uniform(0.7, 0.95)
+    colour(t.ZENITH_RED, deep * (1 - 0.55 * blue), deep * (1 - 0.3 * blue), deep)
+    look[:, t.CLOUDS] = np.where(sunny, uniform(0.0, 0.8), uniform(0.4, 0.9))
+    look[:, t.CLOUD_LEVEL] = np.where(sunny, uniform(-0.2, 1.5), uniform(-1.0, 0.3))
+    look[:, t.GLOW] = np.where(sunny, uniform(0.0, 0.35), 0.05)
+
+    # Horizon: woods, hills or roofs.
+    kind = rng.choice(3, B, p=[0.45, 0.25, 0.3])
+    look[:, t.SKYLINE] = chance(0.95)
+    look[:, t.SKYLINE_BASE] = uniform(0.0, 0.02)
+    look[:, t.SKYLINE_AMPLITUDE] = np.choose(kind, [uniform(0.02, 0.1), uniform(0.05, 0.22), uniform(0.04, 0.2)])
+    look[:, t.SKYLINE_SCALE] = np.choose(kind, [rng.integers(4, 10, B), rng.integers(1, 4, B), rng.integers(1, 4, B)])
+    look[:, t.SKYLINE_STEPS] = kind == 2
+    shade = uniform(0.15, 0.5)
+    haze_share = uniform(0.1, 0.6)
+    for channel, own in enumerate((0.85, 1.0, 0.75)):
+        own_colour = shade * np.where(kind == 2, 1.0, own)
+        look[:, t.SKYLINE_RED + channel] = own_colour * (1 - haze_share) + look[:, t.FOG_RED + channel] * haze_share
+    look[:, t.SKYLINE_CONTRAST] = uniform(0.08, 0.25) * (1 - 0.7 * haze_share)
+
+    # Camera.
+    look[:, t.GAIN] = uniform(0.8, 1.25)
+    look[:, t.OFFSET] = uniform(-0.06, 0.04)
+    look[:, t.SATURATION] = np.where(chance(0.2), 0.0, uniform(0.5, 1.25))
+    look[:, t.BOX_CONTRAST] = uniform(0.6, 1.4)
+    return look.astype(np.float32)

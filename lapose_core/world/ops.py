@@ -1,0 +1,46 @@
+"""The few operations that `shading` and `surfaces` are written in, on plain numbers.
+
+A compiler swaps them for its own: see `render_cpu` (numba) and `render_triton`.
+"""
+
+import math
+
+
+def load(table, index):
+    return table[index]
+
+
+def where(condition, a, b):
+    return a if condition else b
+
+
+def minimum(a, b):
+    return a if a < b else b
+
+
+def maximum(a, b):
+    return a if a > b else b
+
+
+def floor(x):
+    return math.floor(x)
+
+
+def sqrt(x):
+    return math.sqrt(x)
+
+
+def exp(x):
+    return math.exp(x)
+
+
+def log2(x):
+    return math.log2(x)
+
+
+def to_int(x):
+    return int(x)
+
+
+def to_float(x):
+    return float(x)

@@ -1,0 +1,246 @@
+"""The renderer on the CPU: numba, one frame a thread. The number of threads is numba's (`numba.set_num_threads`)."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import sys
+from types import FunctionType
+
+import numpy as np
+
+from lapose_core.errors import LaposeError
+from lapose_core.world import ops, shading, surfaces, tables
+from lapose_core.world.clips import Clips
+from lapose_core.world.flow import FlowGrid
+from lapose_core.world.shading import box_colour, expose, ground_colour, sky_colour
+from lapose_core.world.surfaces import NOTHING, box_hit, crown_hit
+from lapose_core.world.tables import (
+    ARC_STRIDE,
+    BOX_COS,
+    BOX_COUNT,
+    BOX_SIN,
+    BOX_STRIDE,
+    CENTRE_X,
+    CENTRE_Y,
+    CENTRE_Z,
+    CROWN,
+    FOCAL,
+    HALF_X,
+    HALF_Y,
+    HALF_Z,
+    KIND,
+    LOOK_STRIDE,
+    NEXT_COS,
+    NEXT_SIN,
+    NEXT_X,
+    NEXT_Y,
+    POSITION,
+    ROTATION,
+)
+from lapose_core.world.textures import texture_atlas
+
+try:
+    import numba
+    from numba import prange
+except ImportError as error:
+    raise LaposeError("the rendered world needs numba: pip install 'lapose[world]'") from error
+
+FAR = 4000.0  # metres; ground beyond is the horizon's
+_NEAR = 0.05
+
+
+def _compile(scope: dict, functions: list[FunctionType], digest: str = "", **options) -> None:
+    """Compile copies of the functions that see `scope` as their globals, and put them there.
+
+    With a digest of the sources in the name, numba's cache on disk never serves an older version.
+    """
+    for function in functions:
+        copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+        copy.__module__, copy.__qualname__ = __name__, f"{function.__name__}_{digest}"
+        scope[function.__name__] = numba.njit(fastmath=True, error_model="numpy", **options)(copy)
+
+
+def _functions(module) -> list[FunctionType]:
+    return [v for v in vars(module).values() if isinstance(v, FunctionType) and v.__module__ == module.__name__]
+
+
+def _draw_rectangle(boxes, row, camera, focal, height, width):
+    """Rows and columns that the box may cover: its twelve edges, cut at the near plane, projected."""
+    left, right, top, bottom = 1e9, -1e9, 1e9, -1e9
+    cos, sin = boxes[row + BOX_COS], boxes[row + BOX_SIN]
+    for edge in range(12):
+        axis = edge // 4
+        first, second = 1.0 - 2.0 * (edge % 2), 1.0 - 2.0 * ((edge // 2) % 2)
+        ends = np.empty((2, 3))
+        for end in range(2):
+            sign = 1.0 - 2.0 * end
+            hx = boxes[row + HALF_X] * (sign if axis == 0 else first)
+            hy = boxes[row + HALF_Y] * (sign if axis == 1 else (first if axis == 2 else second))
+            hz = boxes[row + HALF_Z] * (sign if axis == 2 else second)
+            x = boxes[row + CENTRE_X] + hx * cos - hy * sin - camera[POSITION]
+            y = boxes[row + CENTRE_Y] + hx * sin + hy * cos - camera[POSITION + 1]
+            z = boxes[row + CENTRE_Z] + hz - camera[POSITION + 2]
+            for i in range(3):
+                ends[end, i] = camera[ROTATION + i] * x + camera[ROTATION + 3 + i] * y + camera[ROTATION + 6 + i] * z
+        if max(ends[0, 2], ends[1, 2]) < _NEAR:
+            continue
+        for end in range(2):
+            z = ends[end, 2]
+            x, y = ends[end, 0], ends[end, 1]
+            if z < _NEAR:
+                share = (_NEAR - z) / (ends[1 - end, 2] - z)
+                x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), _NEAR
+            u, v = focal * x / z + 0.5 * width, focal * y / z + 0.5 * height
+            left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
+    c0, c1 = int(max(left - 1.0, 0.0)), int(min(right + 1.0, width))
+    r0, r1 = int(max(top - 1.0, 0.0)), int(min(bottom + 1.0, height))
+    return r0, r1, c0, c1
+
+
+def _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
+    if boxes[row + KIND] > CROWN - 0.5:
+        return crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
+    return box_hit(boxes, row, ox, oy, oz, dx, dy, dz)
+
+
+def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, boxes_per_frame, frames):
+    for f in prange(frames.shape[0]):
+        height, width = frames.shape[2], frames.shape[3]
+        camera = cameras[f]
+        focal = camera[FOCAL] * width
+        ox, oy, oz = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
+        r = camera[ROTATION : ROTATION + 9]
+        depth = np.full((height, width), NOTHING, np.float32)
+        owner = np.full((height, width), -1, np.int32)
+        for k in range(int(camera[BOX_COUNT])):
+            row = (f * boxes_per_frame + k) * BOX_STRIDE
+            r0, r1, c0, c1 = _draw_rectangle(boxes, row, camera, focal, height, width)
+            for i in range(r0, r1):
+                y = (i + 0.5 - 0.5 * height) / focal
+                for j in range(c0, c1):
+                    x = (j + 0.5 - 0.5 * width) / focal
+                    dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
+                    z = _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
+                    if z < depth[i, j]:
+                        depth[i, j], owner[i, j] = z, row
+        scene = f // frames_per_scene
+        first, look = scene * arcs_per_scene * ARC_STRIDE, scene * LOOK_STRIDE
+        for i in range(height):
+            y = (i + 0.5 - 0.5 * height) / focal
+            for j in range(width):
+                x = (j + 0.5 - 0.5 * width) / focal
+                dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
+                z, ground = float(depth[i, j]), -oz / min(dz, -1e-9)
+                if ground < min(z, FAR):
+                    z = ground
+                    red, green, blue = ground_colour(
+                        arcs, first, looks, look, atlas, ox + z * dx, oy + z * dy, dx, dy, dz, z / focal
+                    )
+                elif z < NOTHING:
+                    row = owner[i, j]
+                    red, green, blue = box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, z, z / focal)
+                else:
+                    z = 0.0
+                    red, green, blue = sky_colour(looks, look, atlas, dx, dy, dz, 1.0 / focal)
+                red, green, blue = expose(looks, look, red, green, blue, z)
+                frames[f, 0, i, j], frames[f, 1, i, j], frames[f, 2, i, j] = (
+                    int(red + 0.5),
+                    int(green + 0.5),
+                    int(blue + 0.5),
+                )
+
+
+def _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz):
+    """Depth and box row (-1: ground or sky) of what a ray meets first."""
+    ox, oy, oz = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
+    nearest, owner = float(NOTHING), -1
+    ground = -oz / min(dz, -1e-9)
+    if ground < FAR:
+        nearest = ground
+    for k in range(int(camera[BOX_COUNT])):
+        row = (f * boxes_per_frame + k) * BOX_STRIDE
+        z = _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
+        if z < nearest:
+            nearest, owner = z, row
+    return nearest, owner
+
+
+def _trace(cameras, boxes, atlas, frames_per_scene, boxes_per_frame, height, width, stride, target, visible, depth):
+    columns = width // stride
+    for f in prange(cameras.shape[0]):
+        camera = cameras[f]
+        scene, step = f // frames_per_scene, f % frames_per_scene
+        focal = camera[FOCAL] * width
+        r = camera[ROTATION : ROTATION + 9]
+        for n in range(depth.shape[1]):
+            x = ((n % columns + 0.5) * stride - 0.5 * width) / focal
+            y = ((n // columns + 0.5) * stride - 0.5 * height) / focal
+            dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
+            z, owner = _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz)
+            sky = z >= NOTHING
+            depth[f, n] = z
+            if step == frames_per_scene - 1:
+                continue
+            ahead = cameras[f + 1]
+            px, py, pz = dx, dy, dz
+            if not sky:
+                px, py, pz = camera[POSITION] + z * dx, camera[POSITION + 1] + z * dy, camera[POSITION + 2] + z * dz
+                if owner >= 0:  # the point goes with its box
+                    b = boxes[owner : owner + BOX_STRIDE]
+                    qx, qy = px - b[CENTRE_X], py - b[CENTRE_Y]
+                    lx, ly = qx * b[BOX_COS] + qy * b[BOX_SIN], qy * b[BOX_COS] - qx * b[BOX_SIN]
+                    px = b[NEXT_X] + lx * b[NEXT_COS] - ly * b[NEXT_SIN]
+                    py = b[NEXT_Y] + lx * b[NEXT_SIN] + ly * b[NEXT_COS]
+                px, py, pz = px - ahead[POSITION], py - ahead[POSITION + 1], pz - ahead[POSITION + 2]
+            q = ahead[ROTATION : ROTATION + 9]
+            cx, cy, cz = (
+                q[0] * px + q[3] * py + q[6] * pz,
+                q[1] * px + q[4] * py + q[7] * pz,
+                q[2] * px + q[5] * py + q[8] * pz,
+            )
+            deep = max(cz, 0.01)
+            u, v = focal * cx / deep + 0.5 * width, focal * cy / deep + 0.5 * height
+            s = scene * (frames_per_scene - 1) + step
+            target[s, n, 0], target[s, n, 1] = u, v
+            if cz > _NEAR and 0.0 <= u < width and 0.0 <= v < height:
+                first, _ = _first_hit(boxes, f + 1, boxes_per_frame, atlas, ahead, px / cz, py / cz, pz / cz)
+                visible[s, n] = first >= NOTHING if sky else first > cz * 0.985 - 0.05
+
+
+_scope = {"np": np, "math": math, "prange": prange, "FAR": FAR, "_NEAR": _NEAR}
+_scope.update({k: v for m in (tables, surfaces) for k, v in vars(m).items() if k.isupper()})
+for _module in (ops, surfaces, shading):
+    _compile(_scope, _functions(_module))
+_compile(_scope, [_draw_rectangle, _hit, _first_hit])
+_digest = hashlib.sha256(
+    "".join(inspect.getsource(m) for m in (tables, ops, surfaces, shading, sys.modules[__name__])).encode()
+).hexdigest()[:10]
+_compile(_scope, [_draw, _trace], _digest, parallel=True, cache=True)
+
+
+def render(clips: Clips, height: int, width: int) -> np.ndarray:
+    """Draw all frames: `frames_BTCHW`, uint8 RGB."""
+    B, T = clips.stamps_ns_BT.shape
+    frames = np.empty((B * T, 3, height, width), np.uint8)
+    _scope["_draw"](
+        clips.cameras_BTC.reshape(B * T, -1), clips.arcs_BAC.ravel(), clips.looks_BC.ravel(), clips.boxes_BTKC.ravel(),
+        texture_atlas(), T, clips.arcs_BAC.shape[1], clips.boxes_BTKC.shape[2], frames,
+    )  # fmt: skip
+    return frames.reshape(B, T, 3, height, width)
+
+
+def trace_flow(clips: Clips, height: int, width: int, stride: int = 16) -> FlowGrid:
+    """Exact flow of the world points at the centres of stride x stride cells, row by row (N of them)."""
+    B, T = clips.stamps_ns_BT.shape
+    N = (height // stride) * (width // stride)
+    target = np.zeros((B * (T - 1), N, 2), np.float32)
+    visible = np.zeros((B * (T - 1), N), np.bool_)
+    depth = np.empty((B * T, N), np.float32)
+    _scope["_trace"](
+        clips.cameras_BTC.reshape(B * T, -1), clips.boxes_BTKC.ravel(), texture_atlas(), T, clips.boxes_BTKC.shape[2],
+        height, width, stride, target, visible, depth,
+    )  # fmt: skip
+    depth[depth >= surfaces.NOTHING] = np.inf
+    return FlowGrid(target.reshape(B, T - 1, N, 2), visible.reshape(B, T - 1, N), depth.reshape(B, T, N))

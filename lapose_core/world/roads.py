@@ -1,0 +1,231 @@
+"""Roads: a chain of circular arcs to drive along, and straight streets that cross it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lapose_core.world import tables as t
+from lapose_core.world.config import WorldConfig
+
+CITY, SUBURB, COUNTRY, MOTORWAY = range(4)
+
+# By place (city, suburb, country, motorway).
+_LENGTH_M = np.array([(35, 110), (25, 90), (40, 140), (120, 350)])  # of one arc
+_BEND_RADIUS_M = np.array([(40, 400), (30, 250), (40, 500), (350, 3000)])
+_BENT = np.array([0.35, 0.5, 0.75, 0.7])  # share of arcs that are not straight
+_LANES = np.array([(2, 4), (2, 2), (2, 2), (3, 6)])
+_LANE_WIDTH_M = np.array([(3.0, 3.5), (2.8, 3.3), (2.9, 3.5), (3.5, 3.75)])
+_PARKING = np.array([0.6, 0.5, 0.0, 0.0])
+_CROSSINGS = np.array([2.0, 1.6, 0.5, 0.0])
+
+
+@dataclass(frozen=True)
+class Roads:
+    """The streets of B scenes.
+
+    Attributes:
+        place_B: CITY, SUBURB, COUNTRY or MOTORWAY.
+        lanes_B, lane_width_B, parking_B, half_width_B: cross-section of the road driven; metres.
+        right_hand_B: +1 where traffic keeps right, -1 where it keeps left.
+        arcs_BAC: arc table, columns as in `tables`; the first `chain` rows are the road driven, the others cross it.
+        count_B: rows in use.
+        starts_BA: distance along the road at which each of its arcs begins.
+        sharp_B: distance along the road of the middle of a sharp turn, nan where there is none.
+        crossing_along_BX: distances along the road of the crossing streets, nan where there is none.
+    """
+
+    place_B: np.ndarray
+    lanes_B: np.ndarray
+    lane_width_B: np.ndarray
+    parking_B: np.ndarray
+    half_width_B: np.ndarray
+    right_hand_B: np.ndarray
+    arcs_BAC: np.ndarray
+    count_B: np.ndarray
+    starts_BA: np.ndarray
+    sharp_B: np.ndarray
+    crossing_along_BX: np.ndarray
+    chain: int
+
+    def lane_offset(self, lane_B: np.ndarray) -> np.ndarray:
+        """Metres to the left of the road's middle of a lane, counted from 0 at the kerb on the side one drives on."""
+        return -self.right_hand_B * (0.5 * self.lanes_B - 0.5 - lane_B) * self.lane_width_B
+
+    def point(
+        self, along_BN: np.ndarray, left_BN: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, y (metres) and heading (radians, not wrapped within an arc) `left_BN` to the left of the road driven."""
+        rows = np.arange(len(along_BN))[:, None]
+        arc = (along_BN[:, :, None] >= self.starts_BA[:, None, 1:]).sum(-1)
+        a = self.arcs_BAC[rows, arc].astype(np.float64)
+        s = along_BN - self.starts_BA[rows, arc]
+        inside = np.clip(s, 0.0, a[..., t.LENGTH])
+        angle = a[..., t.CURVATURE] * inside
+        chord = inside * np.sinc(angle / (2 * np.pi))
+        heading = np.arctan2(a[..., t.START_SIN], a[..., t.START_COS])
+        x = a[..., t.START_X] + chord * np.cos(heading + 0.5 * angle)
+        y = a[..., t.START_Y] + chord * np.sin(heading + 0.5 * angle)
+        heading = heading + angle
+        beyond = s - inside
+        x += beyond * np.cos(heading) - left_BN * np.sin(heading)
+        y += beyond * np.sin(heading) + left_BN * np.cos(heading)
+        return x, y, heading
+
+    def edge(self, x_BN: np.ndarray, y_BN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distance to the kerb of the road driven and of the nearest crossing street; negative on the street."""
+        a = self.arcs_BAC[:, :, None, :]
+        px, py = x_BN[:, None] - a[..., t.START_X], y_BN[:, None] - a[..., t.START_Y]
+        forward = px * a[..., t.START_COS] + py * a[..., t.START_SIN]
+        left = py * a[..., t.START_COS] - px * a[..., t.START_SIN]
+        ex, ey = x_BN[:, None] - a[..., t.END_X], y_BN[:, None] - a[..., t.END_Y]
+        beyond = ex * a[..., t.END_COS] + ey * a[..., t.END_SIN]
+        q = a[..., t.CURVATURE] * (forward**2 + left**2) - 2 * left
+        lateral = -q / (1 + np.sqrt(np.maximum(1 + a[..., t.CURVATURE] * q, 0)))
+        before, after = (forward < 0) & (a[..., t.OPEN_START] > 0), (beyond > 0) & (a[..., t.OPEN_END] > 0)
+        lateral = np.where(before, left, np.where(after, ey * a[..., t.END_COS] - ex * a[..., t.END_SIN], lateral))
+        edge = np.abs(lateral) - a[..., t.HALF_WIDTH]
+        edge = np.where(((forward >= 0) & (beyond <= 0)) | before | after, edge, 1e3)
+        edge = np.where(np.arange(edge.shape[1])[:, None] < self.count_B[:, None, None], edge, 1e3)
+        return edge[:, : self.chain].min(1), edge[:, self.chain :].min(1, initial=1e3)
+
+
+def _uniform(rng: np.random.Generator, ranges_B2: np.ndarray, *shape: int) -> np.ndarray:
+    low, high = np.moveaxis(ranges_B2.reshape(len(ranges_B2), *(1,) * len(shape), 2), -1, 0)
+    return rng.uniform(low, high, (len(ranges_B2), *shape))
+
+
+def _log_uniform(rng: np.random.Generator, ranges_B2: np.ndarray, *shape: int) -> np.ndarray:
+    return np.exp(_uniform(rng, np.log(ranges_B2), *shape))
+
+
+def lay_roads(
+    rng: np.random.Generator,
+    count: int,
+    config: WorldConfig,
+    *,
+    chain: int = 6,
+    crossings: int = 4,
+    itinerary: np.ndarray | None = None,
+) -> Roads:
+    """Lay the streets of `count` scenes: `chain` arcs of road each, up to `crossings` streets across it.
+
+    `itinerary` (chain, 2), radius (metres, left positive, inf for straight) and length, fixes the road of every scene
+    in a city.
+    """
+    B = count
+    place = rng.choice(4, B, p=config.place_shares)
+    straight = rng.random((B, chain)) > _BENT[place][:, None]
+    radius = _log_uniform(rng, _BEND_RADIUS_M[place], chain)
+    curvature = np.where(straight, 0.0, rng.choice([-1.0, 1.0], (B, chain)) / radius)
+    length = _uniform(rng, _LENGTH_M[place], chain)
+    length = np.where(straight, length, np.minimum(length, 1.3 * radius))
+
+    # A sharp turn in the middle of the chain, sometimes a second one; between them the road is straight or nearly so.
+    turning = (rng.random(B) < config.turning_share / (1 - _shares(config)[MOTORWAY])) & (place != MOTORWAY)
+    sharp = np.zeros((B, chain), bool)
+    sharp[:, chain // 2] = turning
+    sharp[:, chain // 2 + 2 :: 2] = (turning & (rng.random(B) < 0.6))[:, None]
+    turn_radius = np.where(
+        rng.random((B, chain)) < 0.7, rng.uniform(6, 15, (B, chain)), rng.uniform(15, 35, (B, chain))
+    )
+    turn_angle = np.clip(rng.normal(1.5, 0.25, (B, chain)), 0.7, 2.1)
+    curvature = np.where(sharp, rng.choice([-1.0, 1.0], (B, chain)) / turn_radius, curvature)
+    length = np.where(sharp, turn_angle * turn_radius, length)
+    if itinerary is not None:
+        place[:] = CITY
+        curvature[:], length[:] = 1.0 / itinerary[:, 0], itinerary[:, 1]
+        sharp = np.abs(curvature) > 1 / 30
+
+    parking = np.where(rng.random(B) < _PARKING[place], 2.1, 0.0)
+    lanes = np.floor(_uniform(rng, _LANES[place] + np.array([0, 0.999]))).astype(int)
+    lanes = np.where((place == CITY) & (rng.random(B) < 0.55), 2, lanes)
+    lane_width = _uniform(rng, _LANE_WIDTH_M[place])
+    half_width = 0.5 * lanes * lane_width + parking
+    turning = sharp.any(1)
+    lanes = np.where(turning, np.minimum(lanes, 3), lanes)
+    half_width = 0.5 * lanes * lane_width + parking
+
+    table = np.zeros((B, chain + crossings, t.ARC_STRIDE))
+    starts = np.concatenate([np.zeros((B, 1)), np.cumsum(length, 1)[:, :-1]], 1)
+    turned = np.concatenate([np.zeros((B, 1)), np.cumsum(curvature * length, 1)], 1)
+    chord = length * np.sinc(curvature * length / (2 * np.pi))
+    mid = turned[:, :-1] + 0.5 * curvature * length
+    x = np.concatenate([np.zeros((B, 1)), np.cumsum(chord * np.cos(mid), 1)], 1)
+    y = np.concatenate([np.zeros((B, 1)), np.cumsum(chord * np.sin(mid), 1)], 1)
+    road = table[:, :chain]
+    road[..., t.START_X], road[..., t.START_Y] = x[:, :-1], y[:, :-1]
+    road[..., t.START_COS], road[..., t.START_SIN] = np.cos(turned[:, :-1]), np.sin(turned[:, :-1])
+    road[..., t.END_X], road[..., t.END_Y] = x[:, 1:], y[:, 1:]
+    road[..., t.END_COS], road[..., t.END_SIN] = np.cos(turned[:, 1:]), np.sin(turned[:, 1:])
+    road[..., t.CURVATURE], road[..., t.LENGTH], road[..., t.ALONG] = curvature, length, starts
+    road[..., t.HALF_WIDTH] = half_width[:, None]
+    road[:, 0, t.OPEN_START] = road[:, -1, t.OPEN_END] = 1.0
+
+    middle = starts + 0.5 * length
+    sharp_along = np.where(turning, middle[np.arange(B), sharp.argmax(1)], np.nan)
+    roads = Roads(
+        place,
+        lanes,
+        lane_width,
+        parking,
+        half_width,
+        rng.choice([1.0, -1.0], B, p=[0.72, 0.28]),
+        table,
+        np.full(B, chain),
+        starts,
+        sharp_along,
+        np.full((B, crossings), np.nan),
+        chain,
+    )
+    return _cross(rng, roads, sharp, length, crossings)
+
+
+def _shares(config: WorldConfig) -> np.ndarray:
+    return np.array(config.place_shares)
+
+
+def _cross(
+    rng: np.random.Generator, roads: Roads, sharp_BA: np.ndarray, length_BA: np.ndarray, crossings: int
+) -> Roads:
+    """Add the crossing streets: both arms straight on at sharp turns, and here and there across straight stretches."""
+    B, chain = sharp_BA.shape
+    a = roads.arcs_BAC
+    slot = np.zeros(B, int)
+    along_BX = roads.crossing_along_BX.copy()
+
+    def add(use_B: np.ndarray, x, y, heading, back, ahead, along) -> None:
+        b = np.flatnonzero(use_B & (slot < crossings))
+        row, cos, sin = chain + slot[b], np.cos(heading[b]), np.sin(heading[b])
+        x0, y0 = x[b] - back[b] * cos, y[b] - back[b] * sin
+        a[b, row, t.START_X], a[b, row, t.START_Y], a[b, row, t.START_COS], a[b, row, t.START_SIN] = x0, y0, cos, sin
+        a[b, row, t.END_X], a[b, row, t.END_Y] = x[b] + ahead[b] * cos, y[b] + ahead[b] * sin
+        a[b, row, t.END_COS], a[b, row, t.END_SIN] = cos, sin
+        a[b, row, t.LENGTH], a[b, row, t.ALONG] = back[b] + ahead[b], -back[b]
+        a[b, row, t.HALF_WIDTH] = rng.uniform(2.6, 4.5, len(b))
+        a[b, row, t.IS_CROSSING] = 1.0
+        along_BX[b, slot[b]] = along[b]
+        slot[b] += 1
+
+    for arc in np.flatnonzero(sharp_BA.any(0)):
+        start = roads.starts_BA[:, arc] + 0.0
+        middle = start + 0.5 * length_BA[:, arc]
+        for s, back, ahead in ((start, 0, 1), (start + length_BA[:, arc], 1, 0)):
+            x, y, heading = (v[:, 0] for v in roads.point(s[:, None]))
+            arm = np.where(rng.random(B) < 0.75, rng.uniform(60, 160, B), 0.0)
+            add(sharp_BA[:, arc] & (arm > 0), x, y, heading, back * arm, ahead * arm, middle)
+    wanted = rng.poisson(_CROSSINGS[roads.place_B])
+    calm = np.abs(a[:, :chain, t.CURVATURE]) < 1 / 150
+    for number in range(crossings):
+        arc = np.where(calm, rng.random((B, chain)), -1.0).argmax(1)
+        share = rng.uniform(0.1, 0.9, B)
+        s = roads.starts_BA[np.arange(B), arc] + share * length_BA[np.arange(B), arc]
+        clash = (np.abs(along_BX - s[:, None]) < 45).any(1) | ~calm[np.arange(B), arc]
+        clash |= (np.abs(roads.starts_BA - s[:, None])[:, 1:] < 12).any(1)
+        x, y, heading = (v[:, 0] for v in roads.point(s[:, None]))
+        heading = heading + np.pi / 2 + rng.normal(0, 0.12, B)
+        arms = np.where(rng.random((2, B)) < 0.8, rng.uniform(60, 160, (2, B)), 0.0)
+        add((number < wanted) & ~clash, x, y, heading, arms[0], arms[1], s)
+    # Rows not in use must not be met: the renderers stop at the count.
+    return Roads(**{**roads.__dict__, "count_B": chain + slot, "crossing_along_BX": along_BX})

@@ -1,0 +1,251 @@
+"""Where a ray meets the world: streets, boxes, crowns; and textures. Written in `ops`, compiled by each renderer.
+
+No branches on a pixel's value: every function works on one number (numba) and on a block of them (Triton).
+"""
+
+from lapose_core.world.ops import floor, load, maximum, minimum, sqrt, to_float, to_int, where
+from lapose_core.world.tables import (
+    ALONG,
+    ARC_STRIDE,
+    ATLAS_BITS,
+    BOX_COS,
+    BOX_SIN,
+    CENTRE_X,
+    CENTRE_Y,
+    CENTRE_Z,
+    CURVATURE,
+    DETAIL_B,
+    END_COS,
+    END_SIN,
+    END_X,
+    END_Y,
+    FOLIAGE,
+    HALF_WIDTH,
+    HALF_X,
+    HALF_Y,
+    HALF_Z,
+    IS_CROSSING,
+    LAYER_STRIDE,
+    LENGTH,
+    OPEN_END,
+    OPEN_START,
+    SEED,
+    START_COS,
+    START_SIN,
+    START_X,
+    START_Y,
+)
+
+NOTHING = 1.0e6
+
+
+def clamp01(x):
+    return minimum(maximum(x, 0.0), 1.0)
+
+
+def mix(a, b, weight):
+    return a + (b - a) * weight
+
+
+def band(x, half_width, footprint):
+    """Share of a pixel of width `footprint` round x that lies within +-half_width."""
+    return clamp01((minimum(x + 0.5 * footprint, half_width) - maximum(x - 0.5 * footprint, -half_width)) / footprint)
+
+
+def pulse(x, period, length, footprint):
+    """Share of a pixel round x that lies in [0, length] modulo period."""
+    a = (x - 0.5 * footprint) / period
+    b = (x + 0.5 * footprint) / period
+    duty = length / period
+    area_a = floor(a) * duty + minimum(a - floor(a), duty)
+    area_b = floor(b) * duty + minimum(b - floor(b), duty)
+    return clamp01((area_b - area_a) / (b - a))
+
+
+def arctangent(y, x):
+    """atan2 by a polynomial, within 1e-5 rad."""
+    ax = maximum(x, -x)
+    ay = maximum(y, -y)
+    z = minimum(ax, ay) / maximum(maximum(ax, ay), 1e-20)
+    q = z * z
+    p = 0.99997726 + q * (-0.33262347 + q * (0.19354346 + q * (-0.11643287 + q * (0.05265332 - q * 0.0117212))))
+    a = z * p
+    a = where(ay > ax, 1.57079633 - a, a)
+    a = where(x < 0.0, 3.14159265 - a, a)
+    return where(y < 0.0, -a, a)
+
+
+def bilinear(atlas, layer, u, v, level):
+    one = level * 0 + 1
+    size = one << (ATLAS_BITS - level)
+    shrink = 1.0 / to_float(one << level)
+    x = u * shrink - 0.5
+    y = v * shrink - 0.5
+    i = to_int(floor(x))
+    j = to_int(floor(y))
+    fx = x - to_float(i)
+    fy = y - to_float(j)
+    # Levels 0 to l - 1 hold (4^10 - 4^(10-l)) / 3 texels.
+    first = layer * LAYER_STRIDE + ((one << (2 * ATLAS_BITS + 2)) - (one << (2 * ATLAS_BITS + 2 - 2 * level))) // 3
+    top = first + (j & (size - 1)) * size
+    bottom = first + ((j + 1) & (size - 1)) * size
+    left = i & (size - 1)
+    right = (i + 1) & (size - 1)
+    a = to_float(load(atlas, top + left))
+    b = to_float(load(atlas, top + right))
+    c = to_float(load(atlas, bottom + left))
+    d = to_float(load(atlas, bottom + right))
+    upper = a + (b - a) * fx
+    lower = c + (d - c) * fx
+    return upper + (lower - upper) * fy
+
+
+def texture(atlas, layer, u, v, lod):
+    """Texture at (u, v), in texels, filtered over 2**lod texels; mean 0, deviation about 1."""
+    lod = minimum(maximum(lod, 0.0), ATLAS_BITS - 0.01)
+    level = to_int(lod)
+    fine = bilinear(atlas, layer, u, v, level)
+    coarse = bilinear(atlas, layer, u, v, level + 1)
+    return (mix(fine, coarse, lod - to_float(level)) - 128.0) * (1.0 / 36.0)
+
+
+def arc_coordinates(arcs, row, x, y):
+    """Point in the arc's start frame, its distance to the left of the arc, and whether the arc is beside it."""
+    px = x - load(arcs, row + START_X)
+    py = y - load(arcs, row + START_Y)
+    cos = load(arcs, row + START_COS)
+    sin = load(arcs, row + START_SIN)
+    forward = px * cos + py * sin
+    left = py * cos - px * sin
+    k = load(arcs, row + CURVATURE)
+    q = k * (forward * forward + left * left) - 2.0 * left
+    lateral = -q / (1.0 + sqrt(maximum(1.0 + k * q, 0.0)))
+    ex = x - load(arcs, row + END_X)
+    ey = y - load(arcs, row + END_Y)
+    end_cos = load(arcs, row + END_COS)
+    end_sin = load(arcs, row + END_SIN)
+    beyond = ex * end_cos + ey * end_sin
+    before = forward < 0.0
+    after = beyond > 0.0
+    open_start = load(arcs, row + OPEN_START) > 0.5
+    open_end = load(arcs, row + OPEN_END) > 0.5
+    lateral = where(after & open_end, ey * end_cos - ex * end_sin, lateral)
+    lateral = where(before & open_start, left, lateral)
+    beside = ((forward >= 0.0) & (beyond <= 0.0)) | (before & open_start) | (after & open_end)
+    return forward, left, lateral, beside
+
+
+def arc_along(arcs, row, x, y):
+    """Distance along the street, and the street's direction there."""
+    px = x - load(arcs, row + START_X)
+    py = y - load(arcs, row + START_Y)
+    cos = load(arcs, row + START_COS)
+    sin = load(arcs, row + START_SIN)
+    forward = px * cos + py * sin
+    left = py * cos - px * sin
+    k = load(arcs, row + CURVATURE)
+    length = load(arcs, row + LENGTH)
+    end_cos = load(arcs, row + END_COS)
+    end_sin = load(arcs, row + END_SIN)
+    beyond = (x - load(arcs, row + END_X)) * end_cos + (y - load(arcs, row + END_Y)) * end_sin
+    up = 1.0 - k * left
+    across = k * forward
+    slope = across / where(up > 0.01, up, 0.01)
+    curved = arctangent(across, up) / where(maximum(k, -k) < 1e-6, 1e-6, k)
+    straight = forward / where(up > 0.01, up, 0.01) * (1.0 - slope * slope * 0.33333333)
+    along = where((maximum(slope, -slope) < 0.03) & (up > 0.01), straight, curved)
+    norm = 1.0 / sqrt(maximum(up * up + across * across, 1e-12))
+    tx = (up * cos - across * sin) * norm
+    ty = (up * sin + across * cos) * norm
+    before = (forward < 0.0) & (load(arcs, row + OPEN_START) > 0.5)
+    after = (beyond > 0.0) & (load(arcs, row + OPEN_END) > 0.5)
+    along = where(before, forward, where(after, length + beyond, along))
+    tx = where(before, cos, where(after, end_cos, tx))
+    ty = where(before, sin, where(after, end_sin, ty))
+    return along + load(arcs, row + ALONG), tx, ty
+
+
+def nearest_streets(arcs, first, count, x, y):
+    """Of the road driven and of the crossing streets: distance to the kerb (negative on the road), lateral, arc row."""
+    road_edge = 0.0 * x + NOTHING
+    road_lateral = 0.0 * x
+    road_row = to_int(0.0 * x) + first
+    side_edge = 0.0 * x + NOTHING
+    side_lateral = 0.0 * x
+    side_row = to_int(0.0 * x) + first
+    for index in range(count):
+        row = first + index * ARC_STRIDE
+        _, _, lateral, beside = arc_coordinates(arcs, row, x, y)
+        edge = maximum(lateral, -lateral) - load(arcs, row + HALF_WIDTH)
+        crossing = load(arcs, row + IS_CROSSING)
+        road = beside & (edge < road_edge) & (crossing < 0.5)
+        side = beside & (edge < side_edge) & (crossing > 0.5)
+        road_edge = where(road, edge, road_edge)
+        road_lateral = where(road, lateral, road_lateral)
+        road_row = where(road, row, road_row)
+        side_edge = where(side, edge, side_edge)
+        side_lateral = where(side, lateral, side_lateral)
+        side_row = where(side, row, side_row)
+    return road_edge, road_lateral, road_row, side_edge, side_lateral, side_row
+
+
+def into_box(boxes, row, ox, oy, oz, dx, dy, dz):
+    """Ray in the box's axes: origin from its centre, direction."""
+    cos = load(boxes, row + BOX_COS)
+    sin = load(boxes, row + BOX_SIN)
+    rx = ox - load(boxes, row + CENTRE_X)
+    ry = oy - load(boxes, row + CENTRE_Y)
+    rz = oz - load(boxes, row + CENTRE_Z)
+    return rx * cos + ry * sin, ry * cos - rx * sin, rz, dx * cos + dy * sin, dy * cos - dx * sin, dz
+
+
+def nonzero(x):
+    return where(maximum(x, -x) < 1e-7, 1e-7, x)
+
+
+def box_hit(boxes, row, ox, oy, oz, dx, dy, dz):
+    """Depth at which the ray enters the box, or `NOTHING`."""
+    lx, ly, lz, ex, ey, ez = into_box(boxes, row, ox, oy, oz, dx, dy, dz)
+    ix = 1.0 / nonzero(ex)
+    iy = 1.0 / nonzero(ey)
+    iz = 1.0 / nonzero(ez)
+    hx = load(boxes, row + HALF_X) * maximum(ix, -ix)
+    hy = load(boxes, row + HALF_Y) * maximum(iy, -iy)
+    hz = load(boxes, row + HALF_Z) * maximum(iz, -iz)
+    mx = -lx * ix
+    my = -ly * iy
+    mz = -lz * iz
+    enter = maximum(maximum(mx - hx, my - hy), mz - hz)
+    leave = minimum(minimum(mx + hx, my + hy), mz + hz)
+    return where((enter < leave) & (enter > 0.05), enter, NOTHING)
+
+
+def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
+    """Depth at which the ray enters the crown, an ellipsoid whose outline a texture makes ragged, or `NOTHING`."""
+    lx, ly, lz, ex, ey, ez = into_box(boxes, row, ox, oy, oz, dx, dy, dz)
+    rx = load(boxes, row + HALF_X)
+    ry = load(boxes, row + HALF_Y)
+    rz = load(boxes, row + HALF_Z)
+    lx = lx / rx
+    ly = ly / ry
+    lz = lz / rz
+    ex = ex / rx
+    ey = ey / ry
+    ez = ez / rz
+    a = ex * ex + ey * ey + ez * ez
+    b = lx * ex + ly * ey + lz * ez
+    c = lx * lx + ly * ly + lz * lz - 1.0
+    # Closest approach to the centre: its distance decides the hit, its place across the view looks up the outline.
+    nearest = -b / a
+    px = lx + nearest * ex
+    py = ly + nearest * ey
+    pz = lz + nearest * ez
+    across = (py * lx - px * ly) / sqrt(maximum(lx * lx + ly * ly, 1e-6))
+    seed = load(boxes, row + SEED) * 500.0
+    rough = bilinear(atlas, FOLIAGE, across * rx * 9.0 + seed, pz * rz * 9.0 - seed, to_int(0.0 * a) + 1) * (
+        1.0 / 255.0
+    )
+    reach = 1.0 - (1.0 - rough) * load(boxes, row + DETAIL_B)
+    inside = px * px + py * py + pz * pz < reach * reach
+    depth = nearest - sqrt(maximum(b * b - a * c, 0.0)) / a
+    return where(inside & (c > 0.0) & (depth > 0.05), depth, NOTHING)
