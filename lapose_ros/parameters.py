@@ -1,0 +1,97 @@
+"""The node's parameters: one table that the node declares, the launch file offers and the tests check."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lapose_core.errors import LaposeError
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+
+def _parameter(
+    default: Any, description: str, *, limits: tuple | None = None, choices: tuple = (), changeable: bool = False
+) -> Any:
+    """A field of `Parameters`; `limits` are the smallest and the largest value, `changeable` means while running."""
+    metadata = {"description": description, "limits": limits, "choices": choices, "changeable": changeable}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the node can be told. Metres, radians, seconds."""
+
+    image_topic: str = _parameter("image", "Topic of the camera's images.")
+    image_transport: str = _parameter(
+        "auto",
+        "How images come: raw (sensor_msgs/Image), compressed (sensor_msgs/CompressedImage), or auto: from the "
+        "publisher's type, and before there is one from a topic name that ends in /compressed.",
+        choices=("auto", "raw", "compressed"),
+    )
+    rate_hz: float = _parameter(
+        5.0, "Frames a second that the window takes; frames between are skipped.", limits=(0.1, 120.0), changeable=True
+    )
+    model: str = _parameter("compact", "Name of an installed model, or the path of a model folder.")
+    backend: str = _parameter(
+        "auto", "What runs the model; auto takes the first that is installed.", choices=("auto", "onnxruntime", "torch")
+    )
+    odom_frame: str = _parameter("odom", "Frame in which the vehicle moves (REP-105).")
+    base_frame: str = _parameter("base_link", "The vehicle's frame (REP-105).")
+    publish_tf: bool = _parameter(True, "Publish the transform from odom_frame to base_frame.", changeable=True)
+    path_length: int = _parameter(
+        2000, "Poses kept in the path, the newest; 0 publishes no path.", limits=(0, 100000), changeable=True
+    )
+    camera_tf: bool = _parameter(
+        True, "Take the camera's pose in base_frame from TF where it is known there, else from camera_xyz, camera_rpy."
+    )
+    camera_tf_timeout_s: float = _parameter(
+        1.0, "How long the first frame waits for the camera's transform.", limits=(0.0, 60.0)
+    )
+    camera_xyz: tuple[float, ...] = _parameter((0.0, 0.0, 0.0), "Position of the camera in base_frame.")
+    camera_rpy: tuple[float, ...] = _parameter(
+        (0.0, 0.0, 0.0),
+        "Roll, pitch, yaw of the camera in base_frame; zero looks straight ahead, upright.",
+    )
+    topic_timeout_s: float = _parameter(
+        0.0, "End with exit code 2 if no image has come after this long; 0 waits for ever.", limits=(0.0, 3600.0)
+    )
+    autostart: bool = _parameter(True, "Configure and activate at the start.")
+
+
+def declare(node: Node) -> None:
+    """Declare all parameters on the node with their descriptions and limits.
+
+    Raises rclpy's exceptions for values given at the start that are out of limits or of the wrong type.
+    """
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+    for field in dataclasses.fields(Parameters):
+        limits, choices = field.metadata["limits"], field.metadata["choices"]
+        descriptor = ParameterDescriptor(
+            description=field.metadata["description"],
+            additional_constraints=f"one of: {', '.join(choices)}" if choices else "",
+            read_only=not field.metadata["changeable"],
+        )
+        if limits and isinstance(field.default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
+        elif limits:
+            descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        node.declare_parameter(field.name, default, descriptor)
+
+
+def read(node: Node) -> Parameters:
+    """The declared parameters' values; raises LaposeError for one that cannot be."""
+    values = {field.name: node.get_parameter(field.name).value for field in dataclasses.fields(Parameters)}
+    for field in dataclasses.fields(Parameters):
+        value, choices = values[field.name], field.metadata["choices"]
+        if choices and value not in choices:
+            raise LaposeError(f"parameter {field.name} is {value!r}: choose one of {', '.join(choices)}")
+        if isinstance(field.default, tuple):
+            if len(value) != len(field.default):
+                raise LaposeError(f"parameter {field.name} has {len(value)} numbers: give {len(field.default)}")
+            values[field.name] = tuple(value)
+    return Parameters(**values)

@@ -1,0 +1,150 @@
+"""ROS 2's own helpers where they are installed; else the little of them that the node needs, with the same numbers.
+
+The wheels on PyPI have no cv_bridge, tf2_ros and tf_transformations; a full ROS 2 has them all.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from geometry_msgs.msg import Transform, TransformStamped
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+
+from lapose_core.data.encodings import UndecodableFrameError, decode_image
+from lapose_core.geometry import invert_pose, make_pose
+
+try:
+    from cv_bridge import CvBridge, CvBridgeError
+except ImportError:
+    CvBridge = None
+
+try:
+    import tf2_ros
+except ImportError:
+    tf2_ros = None
+
+try:
+    from tf_transformations import euler_matrix
+except ImportError:
+    euler_matrix = None
+
+_TF_QOS = QoSProfile(depth=100)
+_TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def image_to_rgb(message: Image) -> np.ndarray:
+    """RGB image (H, W, 3) uint8; raises LaposeError for an encoding that is not known or data that do not fill it."""
+    if CvBridge is None:
+        return decode_image(
+            message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
+        )
+    try:
+        return CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8")
+    except (CvBridgeError, TypeError, ValueError) as error:
+        raise UndecodableFrameError(
+            f"cv_bridge cannot read an image of encoding {message.encoding!r}: {error}"
+        ) from None
+
+
+def rotation_from_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
+    """Rotation (3, 3) of roll, pitch and yaw about the fixed x, y and z axes, radians."""
+    if euler_matrix is None:
+        return Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix()
+    return euler_matrix(roll, pitch, yaw, "sxyz")[:3, :3]
+
+
+class TransformBroadcaster:
+    """Publishes transforms on /tf."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._tf2 = tf2_ros and tf2_ros.TransformBroadcaster(node)
+        self._publisher = self._tf2.pub_tf if self._tf2 else node.create_publisher(TFMessage, "/tf", _TF_QOS)
+
+    def send(self, transform: TransformStamped) -> None:
+        if self._tf2:
+            self._tf2.sendTransform(transform)
+        else:
+            self._publisher.publish(TFMessage(transforms=[transform]))
+
+    def close(self) -> None:
+        self._node.destroy_publisher(self._publisher)
+
+
+class TransformLookup(Protocol):
+    def pose_of(self, frame: str, parent: str) -> np.ndarray | None:
+        """Newest known pose (4, 4) of `frame` in `parent`, or None."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
+def create_transform_lookup(node: Node) -> TransformLookup:
+    return _TopicLookup(node) if tf2_ros is None else _BufferLookup(node)
+
+
+class _TopicLookup:
+    """The newest transform of every frame, static or not; no interpolation, which a rigid camera does not need."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._pose_in_parent: dict[str, tuple[str, np.ndarray]] = {}
+        self._subscriptions = [
+            node.create_subscription(TFMessage, "/tf", self._remember, _TF_QOS),
+            node.create_subscription(TFMessage, "/tf_static", self._remember, _TF_STATIC_QOS),
+        ]
+
+    def pose_of(self, frame: str, parent: str) -> np.ndarray | None:
+        pose_by_ancestor = self._poses_in_ancestors(frame)
+        for ancestor, pose_parent in self._poses_in_ancestors(parent).items():
+            if ancestor in pose_by_ancestor:
+                return invert_pose(pose_parent) @ pose_by_ancestor[ancestor]
+        return None
+
+    def close(self) -> None:
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _remember(self, message: TFMessage) -> None:
+        for stamped in message.transforms:
+            child, parent = stamped.child_frame_id.lstrip("/"), stamped.header.frame_id.lstrip("/")
+            self._pose_in_parent[child] = parent, transform_to_pose(stamped.transform)
+
+    def _poses_in_ancestors(self, frame: str) -> dict[str, np.ndarray]:
+        """Pose of the frame in itself, its parent, that one's parent and so on, nearest first."""
+        poses = {frame: np.eye(4)}
+        pose = np.eye(4)
+        while frame in self._pose_in_parent:
+            frame, pose_in_parent = self._pose_in_parent[frame]
+            if frame in poses:  # a loop
+                break
+            pose = pose_in_parent @ pose
+            poses[frame] = pose
+        return poses
+
+
+class _BufferLookup:
+    def __init__(self, node: Node) -> None:
+        self._buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+
+    def pose_of(self, frame: str, parent: str) -> np.ndarray | None:
+        try:
+            return transform_to_pose(self._buffer.lookup_transform(parent, frame, Time()).transform)
+        except tf2_ros.TransformException:
+            return None
+
+    def close(self) -> None:
+        self._listener.unregister()
+
+
+def transform_to_pose(transform: Transform) -> np.ndarray:
+    """Pose (4, 4) of the child frame in its parent."""
+    position, rotation = transform.translation, transform.rotation
+    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])
