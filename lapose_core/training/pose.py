@@ -162,7 +162,14 @@ class Trainer:
         return nullcontext()
 
     def _held_out(self) -> list[ClipBatch]:
-        settings = TrainConfig(**{**asdict(self.config), "seed": VALIDATION_SEED, "reuse": 1, "draw_workers": 1})
+        settings = TrainConfig(
+            **{
+                **asdict(self.config),
+                "seed": VALIDATION_SEED,
+                "reuse": 1,
+                "draw_workers": min(1, self.config.draw_workers),
+            }
+        )
         clips: Iterator[ClipBatch] = batches(settings, self.sizes, self.device)
         count = math.ceil(VALIDATION_CLIPS / self.config.clips)
         return [next(clips) for _ in range(count)]

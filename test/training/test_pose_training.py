@@ -1,0 +1,99 @@
+"""Training: a run writes weights that another run, and the exporter, can use; settings are checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lapose_core.errors import LaposeError
+from lapose_core.model.config import preset
+from lapose_core.model.lapose import LAPose
+from lapose_core.training.augment import augment
+from lapose_core.training.checkpoint import load_checkpoint, save_checkpoint
+from lapose_core.training.config import TrainConfig
+from lapose_core.training.pose import learning_rate, train_pose
+
+TINY = Path(__file__).parents[2] / "config" / "train" / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny run of four steps on rendered clips."""
+    return train_pose(TrainConfig.load(TINY), tmp_path_factory.mktemp("run"))
+
+
+def test_a_run_logs_its_losses_and_saves_weights_that_changed(trained: Path) -> None:
+    weights, progress = load_checkpoint(trained, preset("tiny"))
+    torch.manual_seed(TrainConfig.load(TINY).seed)
+    fresh = LAPose(preset("tiny")).state_dict()
+    assert any(not torch.equal(weights[name], fresh[name]) for name in fresh)
+    assert progress["runs"][0]["steps"] == 4
+    lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    named = {name for line in lines if line["kind"] == "train" for name in line}
+    assert {"translation", "rotation", "fov", "scale", "coarse", "fine"} <= named
+    assert any(line["kind"] == "held out" and "rotation_deg" in line for line in lines)
+
+
+def test_a_second_run_goes_on_from_the_weights_of_the_first(trained: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(TrainConfig.load(TINY), steps=2)
+    train_pose(config, tmp_path / "more", start_from=trained)
+    _, progress = load_checkpoint(tmp_path / "more", preset("tiny"))
+    assert [run["steps"] for run in progress["runs"]] == [4, 2]
+
+
+def test_a_checkpoint_of_another_preset_is_refused(trained: Path) -> None:
+    with pytest.raises(LaposeError, match="train that preset on"):
+        load_checkpoint(trained, dataclasses.replace(preset("tiny"), head_depth=2))
+    with pytest.raises(LaposeError, match="no whole checkpoint"):
+        load_checkpoint(trained / "nowhere", preset("tiny"))
+
+
+def test_a_checkpoint_is_split_into_pieces_and_comes_back_whole(tmp_path: Path) -> None:
+    weights = {f"layer{i}": torch.full((1024, 1024), float(i)) for i in range(9)}
+    save_checkpoint(tmp_path, weights, preset("tiny"), {"runs": []})
+    assert all(path.stat().st_size < 16 * 2**20 for path in tmp_path.iterdir())
+    back, _ = load_checkpoint(tmp_path, preset("tiny"))
+    assert all(torch.equal(back[name], value) for name, value in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("stepz: 3", "no setting 'stepz'"),
+        ("steps: many", "steps must be a int"),
+        ("task: sleep", "task must be one of"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text(text)
+    with pytest.raises(LaposeError, match=complaint):
+        TrainConfig.load(path)
+
+
+def test_every_config_that_ships_can_be_read() -> None:
+    for path in TINY.parent.glob("*.yaml"):
+        assert TrainConfig.load(path).steps > 0
+
+
+def test_augmentation_keeps_shape_and_range_and_lights_a_clip_alike() -> None:
+    torch.manual_seed(0)
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 4, 3, 32, 64), dtype=np.uint8))
+    seen = augment(frames)
+    assert seen.shape == frames.shape
+    assert seen.min() >= 0
+    assert seen.max() <= 1
+    brightness_BT = seen.mean((2, 3, 4))
+    assert (brightness_BT.std(1) < 0.1).all()
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    config = TrainConfig(learning_rate=1.0, warmup_steps=10)
+    assert learning_rate(config, 0, 0.0) == pytest.approx(0.1)
+    assert learning_rate(config, 50, 0.0) == pytest.approx(1.0)
+    assert learning_rate(config, 50, 1.0) == pytest.approx(0.01)
