@@ -65,6 +65,8 @@ def run(
         source, output, rate_hz=rate, backend=backend, model=model, topic=topic, fps=fps, progress=not quiet
     )
     typer.echo(summary)
+    if summary.interrupted:
+        raise typer.Exit(130)
 
 
 @app.command()
