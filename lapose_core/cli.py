@@ -103,13 +103,16 @@ def train_pose(
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Folder of an earlier run whose weights to start from.")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes, whatever the config says.")] = None,
+    leg: Annotated[int | None, typer.Option(help="Which part of the learning rate's schedule this run is.")] = None,
+    legs: Annotated[int | None, typer.Option(help="How many parts the schedule has.")] = None,
 ) -> None:
     """Train motions on rendered drives."""
     _need("torch", "train")
     from lapose_core.training.config import TrainConfig
     from lapose_core.training.pose import train_pose as train_run
 
-    train_run(TrainConfig.load(config), output, start_from=start_from)
+    train_run(TrainConfig.load(config, minutes=minutes, leg=leg, legs=legs), output, start_from=start_from)
 
 
 @export.command("onnx")

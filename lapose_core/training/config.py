@@ -24,6 +24,7 @@ class TrainConfig:
             exact flow with simulated matching errors, without drawing a picture; `all` trains everything on pictures.
         steps: optimiser steps of this run.
         minutes: stop earlier, after so many minutes, with the learning rate's schedule fitted to them; 0 for no limit.
+        leg, legs: this run is so many-th of so many that go on from each other under one learning rate schedule.
         clips, frames: clips in a batch and frames in a clip.
         learning_rate, warmup_steps, weight_decay, gradient_clip: AdamW with warm-up and cosine decay.
         average_decay: of the running average of the weights, which is what gets saved.
@@ -44,6 +45,8 @@ class TrainConfig:
     task: str = "all"
     steps: int = 10_000
     minutes: float = 0.0
+    leg: int = 1
+    legs: int = 1
     clips: int = 24
     frames: int = 16
     learning_rate: float = 6e-4
@@ -66,14 +69,15 @@ class TrainConfig:
     validate_every: int = 500
 
     @classmethod
-    def load(cls, path: Path) -> TrainConfig:
-        """Read a YAML file; raises LaposeError naming an unknown or ill-typed field."""
+    def load(cls, path: Path, **changes: Any) -> TrainConfig:
+        """Read a YAML file, with some settings changed; raises LaposeError naming an unknown or ill-typed one."""
         try:
             values = yaml.safe_load(path.read_text()) or {}
         except FileNotFoundError:
             raise LaposeError(f"no training config at {path}: see config/train for those that ship") from None
         except yaml.YAMLError as error:
             raise LaposeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        values |= {name: value for name, value in changes.items() if value is not None}
         known = {item.name: item for item in dataclasses.fields(cls)}
         for name, value in values.items():
             if name not in known:
@@ -86,4 +90,6 @@ class TrainConfig:
         config = cls(**values)
         if config.task not in TASKS:
             raise LaposeError(f"{path}: task must be one of {', '.join(TASKS)}, not {config.task!r}")
+        if not 1 <= config.leg <= config.legs:
+            raise LaposeError(f"{path}: leg must be from 1 to {config.legs}, the number of legs, not {config.leg}")
         return config

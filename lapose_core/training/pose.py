@@ -221,9 +221,10 @@ class Trainer:
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine down to a hundredth."""
+    """Linear warm-up, then a cosine over all legs down to a hundredth."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
-    return config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+    done = (config.leg - 1 + min(1.0, progress)) / config.legs
+    return config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def _all_pose_losses(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:
