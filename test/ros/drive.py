@@ -1,0 +1,100 @@
+"""A camera that the tests command, and what the node answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from lapose.msg import EgoMotion
+from nav_msgs.msg import Odometry, Path
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+
+from lapose_ros.messages import time_message
+from lapose_ros.node import EgoMotionNode
+
+STEP_NS = 200_000_000
+HEIGHT, WIDTH = 80, 160
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait for something that other threads bring about; fails when it does not come."""
+    give_up_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < give_up_s, "waited too long"
+        time.sleep(0.005)
+
+
+def picture(index: int) -> np.ndarray:
+    """A smooth random picture (H, W, 3) that slides by a few pixels with each index."""
+    texture = np.random.default_rng(0).integers(0, 256, (HEIGHT // 8, WIDTH // 4, 3), np.uint8)
+    wide = cv2.resize(texture, (4 * WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(wide[:, 3 * index : 3 * index + WIDTH])
+
+
+def raw_message(image_HWC: np.ndarray, stamp_ns: int, frame_id: str = "camera") -> Image:
+    message = Image(height=image_HWC.shape[0], width=image_HWC.shape[1], encoding="rgb8", step=3 * image_HWC.shape[1])
+    message.header.stamp, message.header.frame_id = time_message(stamp_ns), frame_id
+    message.data = image_HWC.tobytes()
+    return message
+
+
+def png_message(image_HWC: np.ndarray, stamp_ns: int, frame_id: str = "camera") -> CompressedImage:
+    """Lossless, so that it must give the numbers of the raw image."""
+    data = cv2.imencode(".png", cv2.cvtColor(image_HWC, cv2.COLOR_RGB2BGR))[1].tobytes()
+    message = CompressedImage(format="png", data=data)
+    message.header.stamp, message.header.frame_id = time_message(stamp_ns), frame_id
+    return message
+
+
+class Drive:
+    """A camera that publishes what the test says, and all that the node answers."""
+
+    def __init__(self, helper: Node, node: EgoMotionNode, image_type: type) -> None:
+        self.node = node
+        self.odometry: list[Odometry] = []
+        self.paths: list[Path] = []
+        self.ego_motions: list[EgoMotion] = []
+        self.transforms: list[TransformStamped] = []
+        self._camera = helper.create_publisher(image_type, "/camera", 10)
+        helper.create_subscription(Odometry, "/lapose/odometry", self.odometry.append, 100)
+        helper.create_subscription(Path, "/lapose/path", self.paths.append, 100)
+        helper.create_subscription(EgoMotion, "/lapose/ego_motion", self.ego_motions.append, 100)
+        helper.create_subscription(TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), 100)
+        self._helper = helper
+
+    def wait_for_node(self) -> None:
+        topics = ("odometry", "path", "ego_motion")
+        wait_until(
+            lambda: (
+                self._camera.get_subscription_count() == 1
+                and all(self._helper.count_publishers(f"/lapose/{topic}") for topic in topics)
+                and all(self.node.count_subscribers(f"/lapose/{topic}") for topic in topics)
+                and self._helper.count_publishers("/tf") > 0
+            )
+        )
+
+    def show(self, message) -> None:
+        """Publish one image and do not wait."""
+        self._camera.publish(message)
+
+    def show_and_wait(self, message) -> None:
+        """Publish one image and wait for the odometry at its stamp."""
+        self.show(message)
+        wait_until(lambda: bool(self.odometry) and self.odometry[-1].header.stamp == message.header.stamp)
+
+    def drive(self, frames: int, start_ns: int = 1_000_000_000) -> None:
+        """Show the picture sliding, each frame when the node is done with the one before."""
+        for index in range(frames):
+            self.show_and_wait(raw_message(picture(index), start_ns + index * STEP_NS))
+
+
+def latched(helper: Node, message: TFMessage) -> None:
+    """Publish a static transform."""
+    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    helper.create_publisher(TFMessage, "/tf_static", qos).publish(message)
