@@ -98,7 +98,8 @@ def build_clips(
     cameras[..., t.FOCAL] = 0.5 / np.tan(0.5 * fov)[:, None]
     boxes = _boxes_in_view(cameras, static, moving, config.max_boxes)
     stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
-    return Clips(world_camera, base_camera, stamps, fov, cameras, roads.arcs_BAC.astype(np.float32), looks, boxes)
+    arcs, looks[:, t.ARC_COUNT] = roads.table_between(begin, end)
+    return Clips(world_camera, base_camera, stamps, fov, cameras, arcs, looks, boxes)
 
 
 def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -132,19 +133,7 @@ def _boxes_in_view(cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, 
     standing = static[..., t.HALF_Z] > 0
     order = np.argsort(~standing, axis=1, kind="stable")[:, : int(standing.sum(1).max())]
     static = np.take_along_axis(static, order[..., None], 1)
-    geometry = [t.CENTRE_X, t.CENTRE_Y, t.CENTRE_Z, t.HALF_X, t.HALF_Y, t.HALF_Z]
-    boxes = np.concatenate(
-        [np.broadcast_to(static[:, None, :, geometry], (B, T, static.shape[1], 6)), moving[..., geometry]], axis=2
-    )
-    offset = boxes[..., :3] - cameras[:, :, None, t.POSITION : t.POSITION + 3]
-    local = offset @ cameras[..., t.ROTATION : t.ROTATION + 9].reshape(B, T, 3, 3)
-    radius = np.sqrt((boxes[..., 3:] ** 2).sum(-1))
-    slope = 0.5 / cameras[..., t.FOCAL, None]
-    inside = (local[..., 2] > -radius) & (
-        np.abs(local[..., 0]) < slope * local[..., 2] + radius * np.sqrt(1 + slope**2)
-    )
-    size = radius / np.maximum(np.sqrt((local**2).sum(-1)) - radius, 0.5)
-    size = np.where(inside & (boxes[..., 5] > 0) & (size > 2e-3), size, 0.0)
+    size = np.concatenate([_apparent_size(cameras, static[:, None]), _apparent_size(cameras, moving)], axis=2)
     most = min(most, size.shape[2])
     chosen = np.argpartition(-size, most - 1, axis=2)[..., :most]
     value = np.take_along_axis(size, chosen, 2)
@@ -157,3 +146,18 @@ def _boxes_in_view(cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, 
     driving = moving[b, f, np.where(fixed, 0, chosen - static.shape[1])]
     table[~fixed] = driving[~fixed]
     return np.ascontiguousarray(table[:, :, : max(int(count.max()), 1)])
+
+
+def _apparent_size(cameras: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Rough angle (B, T, K) at which each box appears; 0 where it is absent, out of view or tiny."""
+    eye = cameras[..., None, :]
+    x, y, z = (boxes[..., t.CENTRE_X + i] - eye[..., t.POSITION + i] for i in range(3))
+    right, deep = (
+        eye[..., t.ROTATION + i] * x + eye[..., t.ROTATION + 3 + i] * y + eye[..., t.ROTATION + 6 + i] * z
+        for i in (0, 2)
+    )
+    radius = np.sqrt(boxes[..., t.HALF_X] ** 2 + boxes[..., t.HALF_Y] ** 2 + boxes[..., t.HALF_Z] ** 2)
+    slope = 0.5 / eye[..., t.FOCAL]
+    inside = (deep > -radius) & (np.abs(right) < slope * deep + radius * np.sqrt(1 + slope**2))
+    size = radius / np.maximum(np.sqrt(x * x + y * y + z * z) - radius, 0.5)
+    return np.where(inside & (boxes[..., t.HALF_Z] > 0) & (size > 2e-3), size, 0.0)

@@ -101,6 +101,8 @@ def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
     look[:, t.CLOUD_LEVEL] = np.where(sunny, uniform(-0.2, 1.5), uniform(-1.0, 0.3))
     look[:, t.GLOW] = np.where(sunny, uniform(0.0, 0.35), 0.05)
 
+    look[:, t.LOG2_TEXEL], look[:, t.LOG2_SHADOW_SCALE] = np.log2(look[:, [t.TEXEL, t.SHADOW_SCALE]]).T
+
     # Horizon: woods, hills or roofs.
     kind = rng.choice(3, B, p=[0.45, 0.25, 0.3])
     look[:, t.SKYLINE] = chance(0.95)

@@ -14,7 +14,7 @@ from lapose_core.errors import LaposeError
 from lapose_core.world import ops, shading, surfaces, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
-from lapose_core.world.shading import box_colour, expose, ground_colour, sky_colour
+from lapose_core.world.shading import box_colour, expose, ground_colour, sky_colour, skyline
 from lapose_core.world.surfaces import NOTHING, box_hit, crown_hit
 from lapose_core.world.tables import (
     ARC_STRIDE,
@@ -38,6 +38,8 @@ from lapose_core.world.tables import (
     NEXT_Y,
     POSITION,
     ROTATION,
+    SKYLINE_AMPLITUDE,
+    SKYLINE_BASE,
 )
 from lapose_core.world.textures import texture_atlas
 
@@ -67,8 +69,8 @@ def _functions(module) -> list[FunctionType]:
 
 
 def _draw_rectangle(boxes, row, camera, focal, height, width):
-    """Rows and columns that the box may cover: its twelve edges, cut at the near plane, projected."""
-    left, right, top, bottom = 1e9, -1e9, 1e9, -1e9
+    """Rows and columns that the box may cover (its twelve edges, cut at the near plane, projected), least depth."""
+    left, right, top, bottom, nearest = 1e9, -1e9, 1e9, -1e9, 1e9
     cos, sin = boxes[row + BOX_COS], boxes[row + BOX_SIN]
     for edge in range(12):
         axis = edge // 4
@@ -94,9 +96,10 @@ def _draw_rectangle(boxes, row, camera, focal, height, width):
                 x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), _NEAR
             u, v = focal * x / z + 0.5 * width, focal * y / z + 0.5 * height
             left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
+            nearest = min(nearest, z)
     c0, c1 = int(max(left - 1.0, 0.0)), int(min(right + 1.0, width))
     r0, r1 = int(max(top - 1.0, 0.0)), int(min(bottom + 1.0, height))
-    return r0, r1, c0, c1
+    return r0, r1, c0, c1, nearest
 
 
 def _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
@@ -116,10 +119,12 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         owner = np.full((height, width), -1, np.int32)
         for k in range(int(camera[BOX_COUNT])):
             row = (f * boxes_per_frame + k) * BOX_STRIDE
-            r0, r1, c0, c1 = _draw_rectangle(boxes, row, camera, focal, height, width)
+            r0, r1, c0, c1, nearest = _draw_rectangle(boxes, row, camera, focal, height, width)
             for i in range(r0, r1):
                 y = (i + 0.5 - 0.5 * height) / focal
                 for j in range(c0, c1):
+                    if depth[i, j] < nearest:
+                        continue
                     x = (j + 0.5 - 0.5 * width) / focal
                     dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                     z = _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
@@ -127,6 +132,7 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                         depth[i, j], owner[i, j] = z, row
         scene = f // frames_per_scene
         first, look = scene * arcs_per_scene * ARC_STRIDE, scene * LOOK_STRIDE
+        skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
         for i in range(height):
             y = (i + 0.5 - 0.5 * height) / focal
             for j in range(width):
@@ -144,6 +150,8 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                 else:
                     z = 0.0
                     red, green, blue = sky_colour(looks, look, atlas, dx, dy, dz, 1.0 / focal)
+                    if dz < skyline_top:
+                        red, green, blue = skyline(looks, look, atlas, dx, dy, dz, 1.0 / focal, red, green, blue)
                 red, green, blue = expose(looks, look, red, green, blue, z)
                 frames[f, 0, i, j], frames[f, 1, i, j], frames[f, 2, i, j] = (
                     int(red + 0.5),

@@ -90,6 +90,22 @@ class Roads:
         edge = np.where(np.arange(edge.shape[1])[:, None] < self.count_B[:, None, None], edge, 1e3)
         return edge[:, : self.chain].min(1), edge[:, self.chain :].min(1, initial=1e3)
 
+    def table_between(self, begin_B: np.ndarray, end_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Arc table (float32) with only the arcs met between two distances along the road, and how many they are."""
+        arcs = self.arcs_BAC.copy()
+        starts = self.starts_BA
+        used = np.arange(arcs.shape[1]) < self.count_B[:, None]
+        used[:, 1 : self.chain] &= starts[:, 1:] < end_B[:, None]
+        used[:, : self.chain - 1] &= starts[:, 1:] > begin_B[:, None]
+        along = self.crossing_along_BX
+        used[:, self.chain :] &= (along > begin_B[:, None] - 60) & (along < end_B[:, None] + 60)
+        scene = np.arange(len(arcs))
+        arcs[scene, used[:, : self.chain].argmax(1), t.OPEN_START] = 1.0
+        arcs[scene, self.chain - 1 - used[:, : self.chain][:, ::-1].argmax(1), t.OPEN_END] = 1.0
+        order = np.argsort(~used, axis=1, kind="stable")
+        count = used.sum(1)
+        return np.take_along_axis(arcs, order[..., None], 1)[:, : count.max()].astype(np.float32), count
+
 
 def _uniform(rng: np.random.Generator, ranges_B2: np.ndarray, *shape: int) -> np.ndarray:
     low, high = np.moveaxis(ranges_B2.reshape(len(ranges_B2), *(1,) * len(shape), 2), -1, 0)

@@ -10,11 +10,11 @@ from lapose_core.world.surfaces import (
     arc_along,
     arctangent,
     band,
-    bilinear,
     clamp01,
     into_box,
     mix,
     nearest_streets,
+    outline,
     pulse,
     texture,
 )
@@ -82,7 +82,7 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
         on_road, load(looks, look + ROAD_LAYER), where(on_pavement, 1.0 * PAVING, load(looks, look + VERGE_LAYER))
     )
     contrast = where(on_road, load(looks, look + ROAD_CONTRAST), load(looks, look + VERGE_CONTRAST))
-    lod_texel = lod - log2(texel)
+    lod_texel = lod - load(looks, look + LOG2_TEXEL)
     fine = texture(atlas, to_int(layer), u, v, lod_texel)
     wide = where(on_road, 1.0 * ASPHALT, 1.0 * GRASS)
     coarse = texture(atlas, to_int(wide), 0.11 * (0.8 * u + 0.6 * v), 0.11 * (0.8 * v - 0.6 * u), lod_texel - 3.18)
@@ -133,7 +133,7 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
     scale = load(looks, look + SHADOW_SCALE)
     shade_u = (x * sun_x + y * sun_y) * scale * load(looks, look + SHADOW_STRETCH)
     shade_v = (y * sun_x - x * sun_y) * scale
-    blob = texture(atlas, FRACTAL, shade_u + seed_v, shade_v + seed_u, lod + log2(scale))
+    blob = texture(atlas, FRACTAL, shade_u + seed_v, shade_v + seed_u, lod + load(looks, look + LOG2_SHADOW_SCALE))
     blob = blob + 0.25 * fine - load(looks, look + SHADOW_LEVEL)
     light = 1.0 - load(looks, look + SHADOW) * clamp01(0.5 + 2.5 * blob)
     light = light * (load(looks, look + AMBIENT) + load(looks, look + SUN) * load(looks, look + SUN_Z))
@@ -267,10 +267,9 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
 
 
 def sky_colour(looks, look, atlas, dx, dy, dz, angle):
-    """Sky with clouds, and the hills, trees or roofs on the horizon; `angle` is that of a pixel, radians."""
+    """Sky with clouds and the glow beside the sun; `angle` is that of a pixel, radians."""
     norm = 1.0 / sqrt(dx * dx + dy * dy + dz * dz)
     up = maximum(dz * norm, 0.0)
-    azimuth = arctangent(dy, dx)
     seed_u = load(looks, look + SEED_U)
     seed_v = load(looks, look + SEED_V)
     rise = clamp01(1.6 * up)
@@ -288,22 +287,27 @@ def sky_colour(looks, look, atlas, dx, dy, dz, angle):
     green = mix(green, 0.93, cloud) + glow
     blue = mix(blue, 0.95, cloud) + glow * 0.9
 
-    # Horizon: outline by azimuth, in steps for roofs, and a texture of its own. 512 texels make a whole turn.
-    scale = load(looks, look + SKYLINE_SCALE)
+    return red, green, blue
+
+
+def skyline(looks, look, atlas, dx, dy, dz, angle, red, green, blue):
+    """Draw the hills, trees or roofs on the horizon over the sky's colour."""
+    # 512 texels make a whole turn: textures close on themselves where their scale is a whole number.
+    around = arctangent(dy, dx) * (512.0 / 6.28318531)
+    up = dz / sqrt(dx * dx + dy * dy + dz * dz)
+    seed_u = load(looks, look + SEED_U)
+    seed_v = load(looks, look + SEED_V)
     steps = load(looks, look + SKYLINE_STEPS)
-    around = azimuth * (512.0 / 6.28318531)
-    place = around * scale
-    stepped = floor(place / 5.0)
-    block = random_texel(atlas, to_int(stepped + seed_u), to_int(seed_v))
-    zero = to_int(0.0 * dx)
-    rolling = bilinear(atlas, FRACTAL, place + seed_u, seed_v + 0.0 * dx, zero + 1) * (1.0 / 255.0)
-    ragged = bilinear(atlas, FOLIAGE, around * 16.0 + seed_v, seed_u + 0.0 * dx, zero + 1) * (1.0 / 255.0) - 0.5
+    place = around * load(looks, look + SKYLINE_SCALE)
+    block = random_texel(atlas, to_int(floor(place / 5.0) + seed_u), to_int(seed_v))
+    rolling = outline(atlas, FRACTAL, 0.5 * place + seed_u, seed_v + 0.0 * up)
+    ragged = outline(atlas, FOLIAGE, around * 8.0 + seed_v, seed_u + 0.0 * up) - 0.5
     height = where(steps > 0.5, block * block + 0.2 * rolling, rolling + 0.25 * ragged)
     height = load(looks, look + SKYLINE_BASE) + load(looks, look + SKYLINE_AMPLITUDE) * height
-    cover = clamp01(0.5 + (height - dz * norm) / angle) * load(looks, look + SKYLINE)
+    cover = clamp01(0.5 + (height - up) / angle) * load(looks, look + SKYLINE)
     lod = log2(angle * 600.0)
-    grain = texture(atlas, FOLIAGE, around * 7.0 + seed_u, dz * norm * 900.0 + seed_v, lod)
-    grain = grain + texture(atlas, MASONRY, around * 2.0 + seed_v, dz * norm * 160.0, lod - 1.9)
+    grain = texture(atlas, FOLIAGE, around * 7.0 + seed_u, up * 900.0 + seed_v, lod)
+    grain = grain + texture(atlas, MASONRY, around * 2.0 + seed_v, up * 160.0, lod - 1.9)
     grain = 1.0 + load(looks, look + SKYLINE_CONTRAST) * grain + where(steps > 0.5, 0.3 * (block - 0.5), 0.0)
     red = mix(red, load(looks, look + SKYLINE_RED) * grain, cover)
     green = mix(green, load(looks, look + SKYLINE_GREEN) * grain, cover)

@@ -8,6 +8,7 @@ from lapose_core.world.tables import (
     ALONG,
     ARC_STRIDE,
     ATLAS_BITS,
+    ATLAS_SIZE,
     BOX_COS,
     BOX_SIN,
     CENTRE_X,
@@ -54,12 +55,14 @@ def band(x, half_width, footprint):
 
 def pulse(x, period, length, footprint):
     """Share of a pixel round x that lies in [0, length] modulo period."""
-    a = (x - 0.5 * footprint) / period
-    b = (x + 0.5 * footprint) / period
-    duty = length / period
-    area_a = floor(a) * duty + minimum(a - floor(a), duty)
-    area_b = floor(b) * duty + minimum(b - floor(b), duty)
-    return clamp01((area_b - area_a) / (b - a))
+    per = 1.0 / period
+    duty = length * per
+    middle = x * per
+    half = 0.5 * footprint * per
+    low = floor(middle - half)
+    high = floor(middle + half)
+    area = (high - low) * duty + minimum(middle + half - high, duty) - minimum(middle - half - low, duty)
+    return clamp01(0.5 * area / half)
 
 
 def arctangent(y, x):
@@ -75,37 +78,43 @@ def arctangent(y, x):
     return where(y < 0.0, -a, a)
 
 
-def bilinear(atlas, layer, u, v, level):
-    one = level * 0 + 1
-    size = one << (ATLAS_BITS - level)
-    shrink = 1.0 / to_float(one << level)
-    x = u * shrink - 0.5
-    y = v * shrink - 0.5
-    i = to_int(floor(x))
-    j = to_int(floor(y))
-    fx = x - to_float(i)
-    fy = y - to_float(j)
-    # Levels 0 to l - 1 hold (4^10 - 4^(10-l)) / 3 texels.
-    first = layer * LAYER_STRIDE + ((one << (2 * ATLAS_BITS + 2)) - (one << (2 * ATLAS_BITS + 2 - 2 * level))) // 3
-    top = first + (j & (size - 1)) * size
-    bottom = first + ((j + 1) & (size - 1)) * size
-    left = i & (size - 1)
+def bilinear(atlas, first, size, x, y):
+    """Interpolated texel of the mip level of size x size texels that starts at `first`."""
+    x = x - 0.5
+    y = y - 0.5
+    left = floor(x)
+    top = floor(y)
+    fx = x - left
+    fy = y - top
+    i = to_int(left)
+    j = to_int(top)
+    upper = first + (j & (size - 1)) * size
+    lower = first + ((j + 1) & (size - 1)) * size
     right = (i + 1) & (size - 1)
-    a = to_float(load(atlas, top + left))
-    b = to_float(load(atlas, top + right))
-    c = to_float(load(atlas, bottom + left))
-    d = to_float(load(atlas, bottom + right))
-    upper = a + (b - a) * fx
-    lower = c + (d - c) * fx
-    return upper + (lower - upper) * fy
+    i = i & (size - 1)
+    a = mix(to_float(load(atlas, upper + i)), to_float(load(atlas, upper + right)), fx)
+    b = mix(to_float(load(atlas, lower + i)), to_float(load(atlas, lower + right)), fx)
+    return mix(a, b, fy)
+
+
+def outline(atlas, layer, x, y):
+    """Texture at texels (x, y) of mip level 1, 0 to 1, not filtered any further."""
+    half = ATLAS_SIZE // 2
+    return bilinear(atlas, layer * LAYER_STRIDE + ATLAS_SIZE * ATLAS_SIZE, half, x, y) * (1.0 / 255.0)
 
 
 def texture(atlas, layer, u, v, lod):
     """Texture at (u, v), in texels, filtered over 2**lod texels; mean 0, deviation about 1."""
     lod = minimum(maximum(lod, 0.0), ATLAS_BITS - 0.01)
     level = to_int(lod)
-    fine = bilinear(atlas, layer, u, v, level)
-    coarse = bilinear(atlas, layer, u, v, level + 1)
+    size = (level * 0 + ATLAS_SIZE) >> level
+    # Levels 0 to l - 1 hold 4 (size_0^2 - size_l^2) / 3 texels.
+    first = layer * LAYER_STRIDE + 4 * (ATLAS_SIZE * ATLAS_SIZE - size * size) // 3
+    shrink = to_float(size) * (1.0 / ATLAS_SIZE)
+    x = u * shrink
+    y = v * shrink
+    fine = bilinear(atlas, first, size, x, y)
+    coarse = bilinear(atlas, first + size * size, size >> 1, 0.5 * x, 0.5 * y)
     return (mix(fine, coarse, lod - to_float(level)) - 128.0) * (1.0 / 36.0)
 
 
@@ -242,9 +251,7 @@ def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     pz = lz + nearest * ez
     across = (py * lx - px * ly) / sqrt(maximum(lx * lx + ly * ly, 1e-6))
     seed = load(boxes, row + SEED) * 500.0
-    rough = bilinear(atlas, FOLIAGE, across * rx * 9.0 + seed, pz * rz * 9.0 - seed, to_int(0.0 * a) + 1) * (
-        1.0 / 255.0
-    )
+    rough = outline(atlas, FOLIAGE, across * rx * 4.5 + seed, pz * rz * 4.5 - seed)
     reach = 1.0 - (1.0 - rough) * load(boxes, row + DETAIL_B)
     inside = px * px + py * py + pz * pz < reach * reach
     depth = nearest - sqrt(maximum(b * b - a * c, 0.0)) / a
