@@ -22,6 +22,7 @@ class WorldConfig:
         mount_pitch_deg, mount_roll_deg, mount_yaw_deg: how the camera sits, standard deviations.
         fov_x_deg: horizontal field of view.
         traffic: mean number of vehicles driving about.
+        bonnet_share: clips in which the own bonnet is seen.
         max_boxes: boxes kept for a frame, the ones that look largest first.
     """
 
@@ -42,4 +43,5 @@ class WorldConfig:
     mount_yaw_deg: float = 1.5
     fov_x_deg: Range = (45.0, 105.0)
     traffic: float = 3.0
+    bonnet_share: float = 0.15
     max_boxes: int = 128

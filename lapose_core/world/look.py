@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from lapose_core.world import tables as t
+from lapose_core.world.config import WorldConfig
 from lapose_core.world.roads import CITY, COUNTRY, MOTORWAY, Roads
 
 
-def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
-    """Look table (B, LOOK_STRIDE), float32."""
+def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_x_B: np.ndarray) -> np.ndarray:
+    """Look table (B, LOOK_STRIDE), float32, for cameras of the given field of view (radians)."""
     B = len(roads.place_B)
     look = np.zeros((B, t.LOOK_STRIDE))
 
@@ -58,7 +59,7 @@ def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
     tint = rng.normal(0, 0.025, B)
     colour(t.ROAD_RED, grey * (1 + tint), grey, grey * (1 - tint))
     look[:, t.ROAD_LAYER] = np.where(chance(0.8), t.ASPHALT, t.GRAVEL)
-    look[:, t.ROAD_CONTRAST] = uniform(0.06, 0.2)
+    look[:, t.ROAD_CONTRAST] = uniform(0.04, 0.15)
     look[:, t.PATCHES] = chance(0.6) * uniform(0.05, 0.3)
     stone = uniform(0.3, 0.65)
     colour(t.PAVEMENT_RED, stone * 1.03, stone, stone * uniform(0.85, 1.0))
@@ -73,7 +74,7 @@ def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
     look[:, t.TEXEL] = uniform(0.010, 0.022)
     turn = uniform(0, 2 * np.pi)
     look[:, t.TEXTURE_COS], look[:, t.TEXTURE_SIN] = np.cos(turn), np.sin(turn)
-    look[:, t.STAIN_CONTRAST] = uniform(0.05, 0.16)
+    look[:, t.STAIN_CONTRAST] = uniform(0.015, 0.1)
     look[:, t.SEED_U], look[:, t.SEED_V] = np.floor(uniform(0, 500)), np.floor(uniform(0, 500))
 
     # Light: sunny with shadows, or overcast and flat.
@@ -86,16 +87,16 @@ def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
     look[:, t.SUN_Z] = height
     look[:, t.SUN] = np.where(sunny, uniform(0.5, 0.95), uniform(0.0, 0.2))
     look[:, t.AMBIENT] = np.where(sunny, uniform(0.4, 0.65), uniform(0.7, 0.95))
-    look[:, t.SHADOW] = np.where(sunny, uniform(0.3, 0.65), uniform(0.0, 0.12))
+    look[:, t.SHADOW] = np.where(sunny, uniform(0.35, 0.75), uniform(0.0, 0.12))
     look[:, t.SHADOW_LEVEL] = np.where(motorway, uniform(0.8, 2.5), uniform(-0.2, 1.8))
     look[:, t.SHADOW_SCALE] = uniform(2.0, 9.0)
     look[:, t.SHADOW_STRETCH] = uniform(0.35, 1.0)
     fog = np.exp(uniform(np.log(4e-4), np.log(6e-3)))
     look[:, t.FOG] = np.where(chance(0.06), fog * 3, fog)
-    haze = uniform(0.6, 0.92)
+    haze = uniform(0.55, 0.9)
     colour(t.FOG_RED, haze * uniform(0.93, 1.0), haze * uniform(0.97, 1.0), haze)
     blue = np.where(sunny, uniform(0.3, 1.0), uniform(0.0, 0.25))
-    deep = uniform(0.7, 0.95)
+    deep = uniform(0.55, 0.9)
     colour(t.ZENITH_RED, deep * (1 - 0.55 * blue), deep * (1 - 0.3 * blue), deep)
     look[:, t.CLOUDS] = np.where(sunny, uniform(0.0, 0.8), uniform(0.4, 0.9))
     look[:, t.CLOUD_LEVEL] = np.where(sunny, uniform(-0.2, 1.5), uniform(-1.0, 0.3))
@@ -118,8 +119,16 @@ def draw_looks(rng: np.random.Generator, roads: Roads) -> np.ndarray:
     look[:, t.SKYLINE_CONTRAST] = uniform(0.08, 0.25) * (1 - 0.7 * haze_share)
 
     # Camera.
-    look[:, t.GAIN] = uniform(0.8, 1.25)
-    look[:, t.OFFSET] = uniform(-0.06, 0.04)
-    look[:, t.SATURATION] = np.where(chance(0.2), 0.0, uniform(0.5, 1.25))
+    # The exposure follows the light, give or take what a real one gets wrong.
+    light = look[:, t.AMBIENT] + 0.6 * look[:, t.SUN] * look[:, t.SUN_Z] * (1 - 0.5 * look[:, t.SHADOW])
+    look[:, t.GAIN] = uniform(0.75, 1.2) / light**0.8
+    look[:, t.OFFSET] = uniform(-0.08, 0.04)
+    look[:, t.SATURATION] = np.where(chance(0.2), 0.0, uniform(0.4, 1.1))
     look[:, t.BOX_CONTRAST] = uniform(0.6, 1.4)
+    bonnet = chance(config.bonnet_share)
+    # Heights that a picture of about 2:1 just shows.
+    look[:, t.BONNET_TOP] = np.where(bonnet, np.tan(0.5 * fov_x_B) * uniform(0.34, 0.46), 1e3)
+    look[:, t.BONNET_CURVE] = uniform(0.02, 0.3) / np.tan(0.5 * fov_x_B)
+    paint = rng.choice([0.05, 0.15, 0.35, 0.6], B)
+    colour(t.BONNET_RED, paint * uniform(0.9, 1.3), paint, paint * uniform(0.8, 1.2))
     return look.astype(np.float32)

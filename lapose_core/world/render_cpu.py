@@ -14,10 +14,12 @@ from lapose_core.errors import LaposeError
 from lapose_core.world import ops, shading, surfaces, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
-from lapose_core.world.shading import box_colour, expose, ground_colour, sky_colour, skyline
+from lapose_core.world.shading import bonnet_colour, box_colour, expose, ground_colour, sky_colour, skyline
 from lapose_core.world.surfaces import NOTHING, box_hit, crown_hit
 from lapose_core.world.tables import (
     ARC_STRIDE,
+    BONNET_CURVE,
+    BONNET_TOP,
     BOX_COS,
     BOX_COUNT,
     BOX_SIN,
@@ -139,7 +141,11 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                 x = (j + 0.5 - 0.5 * width) / focal
                 dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                 z, ground = float(depth[i, j]), -oz / min(dz, -1e-9)
-                if ground < min(z, FAR):
+                bonnet = y - looks[look + BONNET_TOP] - looks[look + BONNET_CURVE] * x * x
+                if bonnet > 0.0:
+                    z = 0.0
+                    red, green, blue = bonnet_colour(looks, look, atlas, x, y, bonnet, 1.0 / focal)
+                elif ground < min(z, FAR):
                     z = ground
                     red, green, blue = ground_colour(
                         arcs, first, looks, look, atlas, ox + z * dx, oy + z * dy, dx, dy, dz, z / focal
@@ -175,11 +181,14 @@ def _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz):
     return nearest, owner
 
 
-def _trace(cameras, boxes, atlas, frames_per_scene, boxes_per_frame, height, width, stride, target, visible, depth):
+def _trace(
+    cameras, looks, boxes, atlas, frames_per_scene, boxes_per_frame, height, width, stride, target, visible, depth
+):
     columns = width // stride
     for f in prange(cameras.shape[0]):
         camera = cameras[f]
         scene, step = f // frames_per_scene, f % frames_per_scene
+        look = scene * LOOK_STRIDE
         focal = camera[FOCAL] * width
         r = camera[ROTATION : ROTATION + 9]
         for n in range(depth.shape[1]):
@@ -188,8 +197,10 @@ def _trace(cameras, boxes, atlas, frames_per_scene, boxes_per_frame, height, wid
             dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
             z, owner = _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz)
             sky = z >= NOTHING
-            depth[f, n] = z
-            if step == frames_per_scene - 1:
+            bonnet = looks[look + BONNET_TOP], looks[look + BONNET_CURVE]
+            hidden = y > bonnet[0] + bonnet[1] * x * x
+            depth[f, n] = 0.0 if hidden else z
+            if hidden or step == frames_per_scene - 1:
                 continue
             ahead = cameras[f + 1]
             px, py, pz = dx, dy, dz
@@ -212,7 +223,8 @@ def _trace(cameras, boxes, atlas, frames_per_scene, boxes_per_frame, height, wid
             u, v = focal * cx / deep + 0.5 * width, focal * cy / deep + 0.5 * height
             s = scene * (frames_per_scene - 1) + step
             target[s, n, 0], target[s, n, 1] = u, v
-            if cz > _NEAR and 0.0 <= u < width and 0.0 <= v < height:
+            seen = cy / deep < bonnet[0] + bonnet[1] * (cx / deep) ** 2
+            if seen and cz > _NEAR and 0.0 <= u < width and 0.0 <= v < height:
                 first, _ = _first_hit(boxes, f + 1, boxes_per_frame, atlas, ahead, px / cz, py / cz, pz / cz)
                 visible[s, n] = first >= NOTHING if sky else first > cz * 0.985 - 0.05
 
@@ -247,8 +259,9 @@ def trace_flow(clips: Clips, height: int, width: int, stride: int = 16) -> FlowG
     visible = np.zeros((B * (T - 1), N), np.bool_)
     depth = np.empty((B * T, N), np.float32)
     _scope["_trace"](
-        clips.cameras_BTC.reshape(B * T, -1), clips.boxes_BTKC.ravel(), texture_atlas(), T, clips.boxes_BTKC.shape[2],
+        clips.cameras_BTC.reshape(B * T, -1), clips.looks_BC.ravel(), clips.boxes_BTKC.ravel(), texture_atlas(), T, clips.boxes_BTKC.shape[2],
         height, width, stride, target, visible, depth,
     )  # fmt: skip
-    depth[depth >= surfaces.NOTHING] = np.inf
+    depth[depth >= NOTHING] = np.inf
+    depth[depth == 0.0] = np.nan
     return FlowGrid(target.reshape(B, T - 1, N, 2), visible.reshape(B, T - 1, N), depth.reshape(B, T, N))

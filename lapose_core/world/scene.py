@@ -15,6 +15,7 @@ _STOREYS = np.array([(3, 7.9), (1.6, 3.4), (1, 3.2), (2, 7)])
 _SETBACK_M = np.array([(0.2, 4), (2, 8), (4, 30), (12, 60)])
 _PARKED_SHARE = np.array([0.6, 0.45, 0.0, 0.0])
 _TREE_SPACING_M = np.array([(10, 45), (6, 25), (4, 25), (6, 40)])
+_WOODED_SHARE = np.array([0.0, 0.2, 0.45, 0.4])
 _POLE_SPACING_M = np.array([(18, 45), (22, 50), (30, 80), (35, 70)])
 _WALL_SHARE = np.array([0.25, 0.6, 0.3, 0.75])
 
@@ -32,8 +33,9 @@ def place_boxes(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end
         _buildings_on_crossings(rng, roads, 7),
         _parked_cars(rng, roads, begin_B, int(length / 6.5) + 1),
         _trees(rng, roads, begin_B, end_B, int(length / 7) + 4),
+        _woods(rng, roads, begin_B, end_B, int(length / 6.5) + 1),
         _poles(rng, roads, begin_B, int(length / 24) + 2),
-        _signs(rng, roads, begin_B, end_B, int(length / 30) + 2),
+        _signs(rng, roads, begin_B, end_B, int(length / 45) + 2),
         _walls(rng, roads, begin_B, int(length / 7) + 2),
     ]
     return np.concatenate(parts, axis=1)
@@ -59,12 +61,12 @@ def _rows_of_houses(begin, gaps, lengths):
 
 def _facades(rng: np.random.Generator, place: np.ndarray, shape: tuple[int, ...]):
     warm = rng.uniform(0.25, 0.85, shape)[..., None] * (
-        1 + rng.normal(0, 1, (*shape, 1)) * np.array([0.12, 0.02, -0.12])
+        1 + rng.normal(0, 1, (*shape, 1)) * np.array([0.09, 0.02, -0.09])
     )
     brick = rng.uniform(0.2, 0.45, shape)[..., None] * np.array([1.5, 0.85, 0.65])
     colour = np.clip(np.where((rng.random(shape) < 0.25)[..., None], brick, warm), 0.05, 0.95)
     storey = rng.uniform(2.8, 3.4, shape)
-    pitch = np.where(rng.random(shape) < 0.88, rng.uniform(1.5, 3.8, shape), 0.0)
+    pitch = np.where(rng.random(shape) < 0.93, rng.uniform(1.5, 3.8, shape), 0.0)
     height = storey * np.floor(_per_scene(rng, _STOREYS[place], *shape[1:])) + rng.uniform(0.4, 1.6, shape)
     return colour, storey, pitch, height
 
@@ -194,6 +196,24 @@ def _trees(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: n
     return np.concatenate([trunk, crown], 1)
 
 
+def _woods(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: np.ndarray, count: int) -> np.ndarray:
+    """Edge of a wood on one side of the road or both: crowns down to the ground, one beside the other."""
+    B, shape = len(begin_B), (len(begin_B), 2 * count)
+    along = begin_B[:, None] + 6.5 * (np.tile(np.arange(count), 2) + rng.uniform(-0.3, 0.3, shape))
+    side = np.repeat([0, 1], count)
+    away = rng.uniform(5, 14, (B, 2))[:, side] + rng.exponential(1.5, shape)
+    x, y, heading = roads.point(along, (2 * side - 1) * (roads.half_width_B[:, None] + away))
+    radius, height = rng.uniform(3.5, 5.5, shape), rng.uniform(0.8, 1.5, shape) * rng.uniform(4, 10, (B, 1))
+    wooded = (rng.random((B, 2)) < _WOODED_SHARE[roads.place_B, None])[:, side]
+    present = wooded & (rng.random(shape) < 0.92) & (along < end_B[:, None])
+    present &= np.minimum(*roads.edge(x, y)) > radius + 0.5
+    colour = rng.uniform(0.6, 1.0, (*shape, 1)) * (np.array([0.22, 0.28, 0.13]) + rng.normal(0, 0.03, (B, 1, 3)))
+    return make_boxes(
+        x, y, heading + rng.uniform(-0.5, 0.5, shape), -0.5 * height, radius, radius, 1.5 * height * present, t.CROWN,
+        rng.random(shape), colour, rng.uniform(0.25, 0.5, (B, 1)), rng.uniform(0.3, 0.7, (B, 1)),
+    )  # fmt: skip
+
+
 def _poles(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, count: int) -> np.ndarray:
     B, shape = len(begin_B), (len(begin_B), 2 * count)
     spacing = _per_scene(rng, _POLE_SPACING_M[roads.place_B], 1)
@@ -217,7 +237,7 @@ def _poles(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, count: i
 def _signs(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: np.ndarray, count: int) -> np.ndarray:
     shape = (len(begin_B), count)
     along = rng.uniform(begin_B[:, None], end_B[:, None], shape)
-    big = (roads.place_B[:, None] == MOTORWAY) & (rng.random(shape) < 0.5)
+    big = (roads.place_B[:, None] == MOTORWAY) & (rng.random(shape) < 0.3)
     side = np.where(rng.random(shape) < 0.75, -roads.right_hand_B[:, None], roads.right_hand_B[:, None])
     half = np.where(big, rng.uniform(1, 2.2, shape), rng.uniform(0.25, 0.4, shape))
     x, y, heading = roads.point(along, side * (roads.half_width_B[:, None] + half + 0.45))
@@ -226,7 +246,7 @@ def _signs(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: n
     foot = np.where(big, 2.5, rng.uniform(1.6, 2.3, shape))
     turn = heading + rng.normal(0, 0.08, shape)
     height = half * rng.uniform(1.2, 2.0, shape)
-    board = make_boxes(x, y, turn, foot, 0.03, half, height, t.PLAIN, rng.random(shape), colour, t.MASONRY, 0.08)
+    board = make_boxes(x, y, turn, foot, 0.03, half, height, t.PLAIN, rng.random(shape), colour, t.PAVING, 0.3)
     post = make_boxes(
         x + 0.05 * np.cos(turn),
         y + 0.05 * np.sin(turn),

@@ -81,7 +81,7 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
     layer = where(
         on_road, load(looks, look + ROAD_LAYER), where(on_pavement, 1.0 * PAVING, load(looks, look + VERGE_LAYER))
     )
-    contrast = where(on_road, load(looks, look + ROAD_CONTRAST), load(looks, look + VERGE_CONTRAST))
+    contrast = where(edge < paved, load(looks, look + ROAD_CONTRAST), load(looks, look + VERGE_CONTRAST))
     lod_texel = lod - load(looks, look + LOG2_TEXEL)
     fine = texture(atlas, to_int(layer), u, v, lod_texel)
     wide = where(on_road, 1.0 * ASPHALT, 1.0 * GRASS)
@@ -189,16 +189,15 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     )
     plain = (kind > PLAIN - 0.5) & (kind < PLAIN + 0.5)
     layer = where(plain, detail_a, layer)
-    contrast = where(plain, detail_b, where(crown, detail_a, where(kind < 0.5, 0.16, 0.05)))
+    contrast = where(plain, detail_b, where(crown, detail_a, where(kind < 0.5, 0.12, 0.05)))
     contrast = contrast * load(looks, look + BOX_CONTRAST)
-    per_metre = where(crown, 22.0, 34.0)
+    per_metre = where(crown, 28.0, 34.0)
     lod = log2(pixel * per_metre / sqrt(slant))
-    skew = where(crown, 0.7 * py + 0.3 * pz, 0.0)
-    tu = (where(crown, px, u) + skew) * per_metre + shift
-    tv = (where(crown, pz - 0.4 * py, v)) * per_metre - shift
+    tu = u * per_metre + shift
+    tv = v * per_metre - shift
     fine = texture(atlas, to_int(layer), tu, tv, lod)
     coarse = texture(atlas, to_int(layer), 0.13 * tu + shift, 0.13 * tv, lod - 2.94)
-    grain = maximum(1.0 + contrast * (fine + coarse), 0.1)
+    grain = maximum(1.0 + contrast * (fine + 0.6 * coarse), 0.1)
     red = load(boxes, row + RED) * grain
     green = load(boxes, row + GREEN) * grain
     blue = load(boxes, row + BLUE) * grain
@@ -312,6 +311,16 @@ def skyline(looks, look, atlas, dx, dy, dz, angle, red, green, blue):
     red = mix(red, load(looks, look + SKYLINE_RED) * grain, cover)
     green = mix(green, load(looks, look + SKYLINE_GREEN) * grain, cover)
     blue = mix(blue, load(looks, look + SKYLINE_BLUE) * grain, cover)
+    return red, green, blue
+
+
+def bonnet_colour(looks, look, atlas, x, y, over, angle):
+    """Own bonnet, `over` below its edge in the picture at unit focal length: paint with a still reflection of the sky."""
+    sheen = 0.5 + 0.2 * texture(atlas, FRACTAL, 90.0 * x + load(looks, look + SEED_U), 260.0 * y, log2(angle * 150.0))
+    sheen = clamp01(sheen) * (0.25 + 0.5 * clamp01(1.0 - 7.0 * over))
+    red = mix(load(looks, look + BONNET_RED), load(looks, look + ZENITH_RED), 0.5 * sheen)
+    green = mix(load(looks, look + BONNET_GREEN), load(looks, look + ZENITH_GREEN), 0.5 * sheen)
+    blue = mix(load(looks, look + BONNET_BLUE), load(looks, look + ZENITH_BLUE), 0.5 * sheen)
     return red, green, blue
 
 

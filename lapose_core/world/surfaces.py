@@ -251,7 +251,7 @@ def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     pz = lz + nearest * ez
     across = (py * lx - px * ly) / sqrt(maximum(lx * lx + ly * ly, 1e-6))
     seed = load(boxes, row + SEED) * 500.0
-    rough = outline(atlas, FOLIAGE, across * rx * 4.5 + seed, pz * rz * 4.5 - seed)
+    rough = outline(atlas, FOLIAGE, across * rx * 8.0 + seed, pz * rz * 8.0 - seed)
     reach = 1.0 - (1.0 - rough) * load(boxes, row + DETAIL_B)
     inside = px * px + py * py + pz * pz < reach * reach
     depth = nearest - sqrt(maximum(b * b - a * c, 0.0)) / a

@@ -50,6 +50,8 @@ SKYLINE_RED, SKYLINE_GREEN, SKYLINE_BLUE, SKYLINE_CONTRAST = 62, 63, 64, 65
 GAIN, OFFSET, SATURATION, BOX_CONTRAST = 66, 67, 68, 69
 SEED_U, SEED_V = 70, 71
 LOG2_TEXEL, LOG2_SHADOW_SCALE = 72, 73
+# Own bonnet: below y = top + curve * x^2, in the picture at unit focal length.
+BONNET_TOP, BONNET_CURVE, BONNET_RED, BONNET_GREEN, BONNET_BLUE = 74, 75, 76, 77, 78
 
 # Texture atlas: square layers of `ATLAS_SIZE` texels with all their mip levels, one after the other.
 ATLAS_SIZE = 512

@@ -57,10 +57,10 @@ def _layers() -> list[np.ndarray]:
     rng = np.random.default_rng(20240611)
     fine, middle = _spectrum_noise(rng, 0.25), _spectrum_noise(rng, 1.0, low=3)
     white = rng.uniform(-1.75, 1.75, (ATLAS_SIZE, ATLAS_SIZE))
-    asphalt = 0.6 * fine + 0.7 * middle - 3.0 * _cracks(rng, 9, 6.0, 2) + 2.0 * _cracks(rng, 2, 9.0, 4)
+    asphalt = 0.8 * fine + 0.6 * middle - 4.0 * _cracks(rng, 8, 6.0, 1) - 2.0 * _cracks(rng, 3, 7.0, 3)
     gravel = 0.7 * _cells(rng, 5000) + 0.6 * _spectrum_noise(rng, 0.9, low=2)
     grass = 0.6 * _cells(rng, 2500) + 0.9 * _spectrum_noise(rng, 0.9, low=2)
-    foliage = 0.9 * _cells(rng, 1100) + 0.5 * _cells(rng, 150) + 0.5 * _spectrum_noise(rng, 0.5, low=2)
+    foliage = 0.7 * _cells(rng, 5000) + 0.7 * _cells(rng, 900) + 0.5 * _cells(rng, 120) + 0.4 * fine
     masonry = _slabs(rng, 32, 16, 1, True) * 0.5 + 0.8 * _spectrum_noise(rng, 1.2, low=1) + 0.3 * fine
     paving = _slabs(rng, 16, 16, 1, False) * 0.6 + 0.6 * middle + 0.4 * fine
     return [asphalt, gravel, grass, foliage, masonry, paving, _spectrum_noise(rng, 1.6), white]
