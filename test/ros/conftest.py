@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import threading
@@ -51,7 +52,7 @@ def start_drive(tiny_model_dir: Path) -> Iterator[Callable[..., Drive]]:
             node = EgoMotionNode(parameter_overrides=overrides, context=cleanup.enter_context(participant()))
             cleanup.enter_context(spinning(node))
             drive = Drive(helper, node, image_type)
-            if not node.failed.done():
+            if given.get("autostart", True):
                 drive.wait_for_node()
             return drive
 
@@ -64,6 +65,7 @@ def participant() -> Iterator[Context]:
     rclpy.init(context=context)
     yield context
     context.try_shutdown()
+    gc.collect()  # a lifecycle node keeps its participant until then
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from geometry_msgs.msg import TransformStamped
+from geometry_msgs.msg import Pose, TransformStamped
 from lapose.msg import EgoMotion
 from nav_msgs.msg import Odometry, Path
 from rclpy.node import Node
@@ -15,6 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from lapose_core.geometry import make_pose
 from lapose_ros.messages import time_message
 from lapose_ros.node import EgoMotionNode
 
@@ -56,7 +57,7 @@ class Drive:
     """A camera that publishes what the test says, and all that the node answers."""
 
     def __init__(self, helper: Node, node: EgoMotionNode, image_type: type) -> None:
-        self.node = node
+        self.helper, self.node = helper, node
         self.odometry: list[Odometry] = []
         self.paths: list[Path] = []
         self.ego_motions: list[EgoMotion] = []
@@ -66,16 +67,15 @@ class Drive:
         helper.create_subscription(Path, "/lapose/path", self.paths.append, 100)
         helper.create_subscription(EgoMotion, "/lapose/ego_motion", self.ego_motions.append, 100)
         helper.create_subscription(TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), 100)
-        self._helper = helper
 
     def wait_for_node(self) -> None:
         topics = ("odometry", "path", "ego_motion")
         wait_until(
             lambda: (
                 self._camera.get_subscription_count() == 1
-                and all(self._helper.count_publishers(f"/lapose/{topic}") for topic in topics)
+                and all(self.helper.count_publishers(f"/lapose/{topic}") for topic in topics)
                 and all(self.node.count_subscribers(f"/lapose/{topic}") for topic in topics)
-                and self._helper.count_publishers("/tf") > 0
+                and self.helper.count_publishers("/tf") > 0
             )
         )
 
@@ -98,3 +98,9 @@ def latched(helper: Node, message: TFMessage) -> None:
     """Publish a static transform."""
     qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     helper.create_publisher(TFMessage, "/tf_static", qos).publish(message)
+
+
+def pose_of(pose: Pose) -> np.ndarray:
+    """(4, 4)"""
+    position, rotation = pose.position, pose.orientation
+    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])

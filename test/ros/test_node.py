@@ -16,12 +16,7 @@ from lapose_core.geometry import invert_pose, make_pose, rotation_vector_of
 from lapose_core.runtime.body import se3_logarithm
 from lapose_ros.messages import stamp_ns
 
-from .drive import HEIGHT, STEP_NS, WIDTH, latched, picture, png_message, raw_message, wait_until
-
-
-def pose_of(pose) -> np.ndarray:
-    position, rotation = pose.position, pose.orientation
-    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])
+from .drive import HEIGHT, STEP_NS, WIDTH, latched, picture, png_message, pose_of, raw_message, wait_until
 
 
 def test_each_image_gives_odometry_with_its_stamp_and_the_frames_of_rep_105(start_drive):

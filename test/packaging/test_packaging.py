@@ -1,0 +1,132 @@
+"""The two ways to install: `pip install` and, as ROS 2 does, `cmake --install`."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lapose_core
+
+ROOT = Path(__file__).parents[2]
+SITE_PACKAGES = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files without what was built in its folder."""
+    copy = tmp_path_factory.mktemp("source") / "lapose"
+    ignored = shutil.ignore_patterns(".*", "build", "install", "runs", "test", "demo", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    return copy
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    """Output of a command that must end well."""
+    ended = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def cmake_prefix(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package built and installed as colcon does it, against the environment of the tests."""
+    pytest.importorskip("rosidl_generator_py", reason="needs ROS 2: see `make test`")
+    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("prefix")
+    environment = {"AMENT_PREFIX_PATH": sys.prefix, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
+    settings = {"CMAKE_INSTALL_PREFIX": prefix, "CMAKE_PREFIX_PATH": sys.prefix, "Python3_EXECUTABLE": sys.executable}
+    definitions = [f"-D{name}={value}" for name, value in settings.items()]
+    run("cmake", "-S", source, "-B", build, *definitions, "-DBUILD_TESTING=OFF", "-Wno-dev", **environment)
+    run("cmake", "--build", build, "--parallel", "2", **environment)
+    run("cmake", "--install", build, **environment)
+    return prefix
+
+
+def overlay(prefix: Path) -> dict[str, str]:
+    """What sourcing the prefix's setup file would set."""
+    return {
+        "PYTHONPATH": str(prefix / SITE_PACKAGES),
+        "LD_LIBRARY_PATH": f"{prefix / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}",
+        "AMENT_PREFIX_PATH": f"{prefix}:{sys.prefix}",
+    }
+
+
+def test_cmake_install_brings_the_messages(cmake_prefix: Path, tmp_path: Path):
+    program = "import lapose.msg as m; print(m.__file__); m.EgoMotion(scale=1.0, latent_action=[0.0] * 50)"
+    assert run(sys.executable, "-c", program, **overlay(cmake_prefix)).startswith(str(cmake_prefix))
+
+
+def test_cmake_install_brings_the_node_that_ros2_run_starts(cmake_prefix: Path):
+    node = cmake_prefix / "lib" / "lapose" / "lapose_node"
+    ended = subprocess.run(
+        [node, "--ros-args", "-p", "model:=none"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | overlay(cmake_prefix),
+    )
+    assert ended.returncode == 2
+    assert "no model 'none'" in ended.stderr
+    assert (node.parent / "lapose_bag_player").exists()
+
+
+def test_cmake_install_brings_what_the_node_is_started_with(cmake_prefix: Path):
+    share = cmake_prefix / "share" / "lapose"
+    for file in (
+        "package.xml",
+        "launch/lapose.launch.py",
+        "config/lapose.yaml",
+        "rviz/lapose.rviz",
+        "msg/EgoMotion.msg",
+    ):
+        assert (share / file).is_file()
+    assert sorted(p.name for p in (share / "models").iterdir()) == sorted(p.name for p in (ROOT / "models").iterdir())
+
+
+def test_pip_install_brings_packages_models_and_command(source: Path, tmp_path: Path):
+    run(sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--prefix", tmp_path, source)
+    program = "import lapose_core, lapose_ros; print(lapose_core.__file__)"
+    environment = {"PYTHONPATH": str(tmp_path / SITE_PACKAGES)}
+    assert run(sys.executable, "-P", "-c", program, **environment).startswith(str(tmp_path))
+    assert "evaluate" in run(tmp_path / "bin" / "lapose", "--help", **environment)
+    installed = {p.relative_to(tmp_path / "share" / "lapose") for p in (tmp_path / "share" / "lapose").rglob("*.*")}
+    assert Path("launch/lapose.launch.py") in installed
+    shipped = {p.relative_to(ROOT) for p in (ROOT / "models").rglob("*.*") if p.is_file()}
+    assert shipped <= installed
+
+
+def test_versions_agree():
+    catkin_package = pytest.importorskip("catkin_pkg.package", reason="needs ROS 2: see `make test`")
+    assert catkin_package.parse_package(str(ROOT / "package.xml")).version == lapose_core.__version__
+
+
+def test_package_xml_is_valid_and_names_every_ros_package_that_is_imported():
+    catkin_package = pytest.importorskip("catkin_pkg.package", reason="needs ROS 2: see `make test`")
+    package = catkin_package.parse_package(str(ROOT / "package.xml"))
+    package.validate()
+    assert package.package_format == 3
+    named = {dependency.name for dependency in package.exec_depends}
+
+    own = {"lapose", "lapose_core", "lapose_ros"}
+    keys = {"tf2_ros": "tf2_ros_py", "rosbags": "python3-rosbags-pip"}
+    files = [*(ROOT / "lapose_ros").glob("*.py"), ROOT / "launch" / "lapose.launch.py"]
+    for name in sorted({name for file in files for name in imported(file)} - own - sys.stdlib_module_names):
+        assert keys.get(name, name) in named or f"python3-{name}" in named, name
+
+
+def imported(file: Path) -> set[str]:
+    """Top-level names of the absolute imports in a file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names

@@ -1,0 +1,125 @@
+"""The node's life: transitions from outside, and what it says as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+
+from .drive import STEP_NS, Drive, picture, pose_of, raw_message, wait_until
+
+
+def call(drive: Drive, service_type: type, name: str, request):
+    client = drive.helper.create_client(service_type, f"/lapose/{name}")
+    assert client.wait_for_service(10.0)
+    future = client.call_async(request)
+    wait_until(future.done)
+    return future.result()
+
+
+def change_state(drive: Drive, transition: int) -> bool:
+    return call(drive, ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition))).success
+
+
+def state(drive: Drive) -> int:
+    return call(drive, GetState, "get_state", GetState.Request()).current_state.id
+
+
+def test_inactive_node_is_silent_and_starts_anew_when_activated(start_drive):
+    drive = start_drive()
+    drive.drive(3)
+    assert change_state(drive, Transition.TRANSITION_DEACTIVATE)
+    assert state(drive) == State.PRIMARY_STATE_INACTIVE
+    drive.show(raw_message(picture(3), 1_000_000_000 + 3 * STEP_NS))
+
+    assert change_state(drive, Transition.TRANSITION_ACTIVATE)
+    drive.wait_for_node()
+    drive.drive(2, start_ns=10_000_000_000)
+    assert len(drive.odometry) == 5
+    assert np.allclose(pose_of(drive.odometry[3].pose.pose), np.eye(4))
+
+
+def test_node_waits_for_a_lifecycle_manager_when_asked_to(start_drive):
+    drive = start_drive(autostart=False)
+    assert state(drive) == State.PRIMARY_STATE_UNCONFIGURED
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert change_state(drive, transition)
+    drive.wait_for_node()
+    drive.drive(2)
+    for transition in (
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    ):
+        assert change_state(drive, transition)
+    assert state(drive) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_active_node_can_be_shut_down(start_drive):
+    drive = start_drive()
+    drive.drive(2)
+    assert change_state(drive, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert state(drive) == State.PRIMARY_STATE_FINALIZED
+
+
+def run_node(*parameters: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    arguments = [word for parameter in parameters for word in ("-p", parameter)]
+    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "line"),
+    [
+        ("model:=no_such_model", "no model 'no_such_model'"),
+        ("backend:=abacus", "parameter backend is 'abacus': choose one of auto, onnxruntime, torch"),
+        ("rate_hz:=-1.0", "rate_hz out of range"),
+        ("camera_xyz:=[1.0, 2.0]", "parameter camera_xyz has 2 numbers: give 3"),
+    ],
+)
+def test_wrong_parameter_ends_with_one_line_and_exit_code_2(parameter: str, line: str):
+    ended = run_node(parameter)
+    assert ended.returncode == 2
+    assert line in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_wrong_weights_end_with_one_line_and_exit_code_2(tmp_path: Path, tiny_model_dir: Path):
+    for file in tiny_model_dir.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "tokenizer.onnx").write_bytes(b"not a network")
+    ended = run_node(f"model:={tmp_path}", "backend:=onnxruntime")
+    assert ended.returncode == 2
+    errors = [line for line in ended.stderr.strip().splitlines() if "[INFO]" not in line]
+    assert len(errors) == 1
+    assert "tokenizer.onnx" in errors[0]
+
+
+def test_silent_topic_ends_with_one_line_that_names_the_image_topics(start_drive, tiny_model_dir: Path):
+    start_drive()  # publishes /camera
+    ended = run_node(f"model:={tiny_model_dir}", "image_topic:=/nowhere", "topic_timeout_s:=5.0")
+    assert ended.returncode == 2
+    errors = [line for line in ended.stderr.strip().splitlines() if "[ERROR]" in line]
+    assert len(errors) == 1
+    assert "no image on /nowhere" in errors[0]
+    assert "/camera (sensor_msgs/msg/Image)" in errors[0]
+
+
+def test_interrupted_node_ends_quietly(tiny_model_dir: Path):
+    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", "-p", f"model:={tiny_model_dir}"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        for line in process.stderr:
+            if "listening" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 0
+    assert "Traceback" not in rest
