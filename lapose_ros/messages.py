@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lapose_core.data.encodings import decode_compressed
-from lapose_core.geometry import quaternion_of
+from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.motion import Motion
 from lapose_core.runtime.body import BodyOdometry
 from lapose_ros.ros_support import image_to_rgb
@@ -31,6 +31,12 @@ def time_message(stamp_ns: int) -> Time:
 def image_of(message: Image | CompressedImage) -> np.ndarray:
     """RGB image (H, W, 3) uint8; raises LaposeError where the message holds none that can be read."""
     return decode_compressed(message.data) if isinstance(message, CompressedImage) else image_to_rgb(message)
+
+
+def pose_of(message: Pose) -> np.ndarray:
+    """Pose (4, 4)."""
+    position, rotation = message.position, message.orientation
+    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])
 
 
 def pose_message(pose: np.ndarray) -> Pose:

@@ -272,7 +272,8 @@ class EgoMotionNode(LifecycleNode):
             if pose is not None:
                 self.get_logger().info(f"camera {camera_frame} in {base_frame} from TF")
                 return pose
-            if time.monotonic() > give_up_s:
+            others = self.count_publishers("/tf_static") + self.count_publishers("/tf") - 1  # less this node
+            if others == 0 or time.monotonic() > give_up_s:
                 break
             time.sleep(0.02)
         self.get_logger().info(f"camera {camera_frame!r} in {base_frame} from the parameters camera_xyz and camera_rpy")

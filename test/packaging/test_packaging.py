@@ -91,7 +91,7 @@ def test_cmake_install_brings_what_the_node_is_started_with(cmake_prefix: Path):
 
 
 def test_pip_install_brings_packages_models_and_command(source: Path, tmp_path: Path):
-    run(sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--prefix", tmp_path, source)
+    run(sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--ignore-installed", "--prefix", tmp_path, source)
     program = "import lapose_core, lapose_ros; print(lapose_core.__file__)"
     environment = {"PYTHONPATH": str(tmp_path / SITE_PACKAGES)}
     assert run(sys.executable, "-P", "-c", program, **environment).startswith(str(tmp_path))

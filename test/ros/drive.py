@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from geometry_msgs.msg import Pose, TransformStamped
+from geometry_msgs.msg import TransformStamped
 from lapose.msg import EgoMotion
 from nav_msgs.msg import Odometry, Path
 from rclpy.node import Node
@@ -15,7 +15,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
-from lapose_core.geometry import make_pose
 from lapose_ros.messages import time_message
 from lapose_ros.node import EgoMotionNode
 
@@ -98,9 +97,3 @@ def latched(helper: Node, message: TFMessage) -> None:
     """Publish a static transform."""
     qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     helper.create_publisher(TFMessage, "/tf_static", qos).publish(message)
-
-
-def pose_of(pose: Pose) -> np.ndarray:
-    """(4, 4)"""
-    position, rotation = pose.position, pose.orientation
-    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])

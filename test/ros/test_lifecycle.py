@@ -13,7 +13,9 @@ import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 
-from .drive import STEP_NS, Drive, picture, pose_of, raw_message, wait_until
+from lapose_ros.messages import pose_of
+
+from .drive import STEP_NS, Drive, picture, raw_message, wait_until
 
 
 def call(drive: Drive, service_type: type, name: str, request):

@@ -14,9 +14,9 @@ from tf2_msgs.msg import TFMessage
 import lapose_ros.node
 from lapose_core.geometry import invert_pose, make_pose, rotation_vector_of
 from lapose_core.runtime.body import se3_logarithm
-from lapose_ros.messages import stamp_ns
+from lapose_ros.messages import pose_of, stamp_ns
 
-from .drive import HEIGHT, STEP_NS, WIDTH, latched, picture, png_message, pose_of, raw_message, wait_until
+from .drive import HEIGHT, STEP_NS, WIDTH, latched, picture, png_message, raw_message, wait_until
 
 
 def test_each_image_gives_odometry_with_its_stamp_and_the_frames_of_rep_105(start_drive):

@@ -1,0 +1,159 @@
+"""Play a rendered drive into the real node through ROS 2, and tell how well the odometry follows the true path."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import rclpy
+from lapose.msg import EgoMotion
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path as PathMessage
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from tf2_msgs.msg import TFMessage
+from tqdm import tqdm
+
+from lapose_core.errors import LaposeError
+from lapose_core.evaluation.comparison import compare_trajectories
+from lapose_core.evaluation.plot import plot_comparison
+from lapose_core.geometry import Trajectory, optical_from_body
+from lapose_ros.bag_player import BagPlayer
+from lapose_ros.messages import pose_of, stamp_ns
+
+DEMO = Path(__file__).resolve().parent
+DRIVE = DEMO / "drive"
+PLOT = DEMO / "trajectory.png"
+CAMERA = "/camera/front/image/compressed"
+TRUTH = "/ground_truth/odometry"
+RATE_HZ = 5.0
+
+
+class Listener(Node):
+    """Collects what the node publishes, and the true poses that the bag brings along."""
+
+    def __init__(self) -> None:
+        super().__init__("demo")
+        self.odometry: list[Odometry] = []
+        self.truth: list[Odometry] = []
+        self.transforms = 0
+        self.path: PathMessage | None = None
+        self.newest: EgoMotion | None = None
+        self.create_subscription(Odometry, "/lapose/odometry", self.odometry.append, 100)
+        self.create_subscription(Odometry, TRUTH, self.truth.append, 1000)
+        self.create_subscription(PathMessage, "/lapose/path", lambda message: setattr(self, "path", message), 10)
+        self.create_subscription(EgoMotion, "/lapose/ego_motion", lambda message: setattr(self, "newest", message), 100)
+        self.create_subscription(TFMessage, "/tf", self._count_transforms, 100)
+
+    def status(self) -> str:
+        """Where the vehicle is by now, in a few words."""
+        if not self.odometry:
+            return "waiting for the first odometry"
+        position, speed = self.odometry[-1].pose.pose.position, self.odometry[-1].twist.twist.linear.x
+        dropped = self.newest.frames_dropped if self.newest else 0
+        return f"{len(self.odometry)} frames ({dropped} dropped)  x {position.x:.1f} m  y {position.y:.1f} m  {speed:.1f} m/s"
+
+    def _count_transforms(self, message: TFMessage) -> None:
+        self.transforms += sum(transform.header.frame_id == "odom" for transform in message.transforms)
+
+
+@contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Serve the node's subscriptions in a thread."""
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            rclpy.spin(node)
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    yield
+    rclpy.try_shutdown()
+    thread.join()
+
+
+@contextmanager
+def running_node() -> Iterator[subprocess.Popen]:
+    """The node as a process of its own, as on a vehicle."""
+    parameters = [f"image_topic:={CAMERA}", f"rate_hz:={RATE_HZ}"]
+    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args"]
+    command += [word for parameter in parameters for word in ("-p", parameter)]
+    with subprocess.Popen(command) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def play(player: BagPlayer, listener: Listener) -> None:
+    """Play the drive in real time, showing where the node says that the vehicle is."""
+    seconds = (player.end_ns - player.start_ns) * 1e-9
+    with tqdm(total=seconds, bar_format="{n:.0f} of {total:.0f} s |{bar:20}| {desc}", mininterval=0.5) as progress:
+
+        def show(_: str, recorded_ns: int) -> None:
+            progress.set_description_str(listener.status(), refresh=False)
+            progress.update((recorded_ns - player.start_ns) * 1e-9 - progress.n)
+
+        player.play(on_message=show)
+        wait_for_silence(listener)
+        progress.set_description_str(listener.status())
+
+
+def wait_for_silence(listener: Listener, quiet_s: float = 1.0) -> None:
+    """Wait until the node has answered the last frames."""
+    count = -1
+    while count != len(listener.odometry):
+        count = len(listener.odometry)
+        time.sleep(quiet_s)
+
+
+def trajectory(messages: list[Odometry]) -> Trajectory:
+    """Poses of the base, with optical axes, as the evaluation takes them."""
+    if len(messages) < 2:
+        raise LaposeError("no odometry came: the lines of the node above say why")
+    by_stamp = {stamp_ns(message.header.stamp): pose_of(message.pose.pose) for message in messages}
+    return Trajectory([*by_stamp], [optical_from_body(pose) for pose in by_stamp.values()])
+
+
+def report(listener: Listener) -> None:
+    """Compare with the truth, print and plot."""
+    estimated, truth = trajectory(listener.odometry), trajectory(listener.truth)
+    comparison = compare_trajectories(estimated, truth, rate_hz=RATE_HZ)
+    plot_comparison(PLOT, estimated, truth, "A rendered drive through the ROS 2 node")
+    path_length = len(listener.path.poses) if listener.path else 0
+    print(f"\n{comparison}")
+    print(f"frames  {listener.newest.frames_processed} processed, {listener.newest.frames_dropped} dropped")
+    print(f"topics  {len(estimated)} odometry, {listener.transforms} transforms, {path_length} poses in the path")
+    print(f"\nplot    {PLOT.relative_to(Path.cwd()) if PLOT.is_relative_to(Path.cwd()) else PLOT}")
+
+
+def main() -> int:
+    # A domain of its own, on this machine only: the demo meets no other ROS 2.
+    os.environ["ROS_DOMAIN_ID"] = str(101 + os.getpid() % 100)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.setdefault("ROS_LOG_DIR", str(DEMO / "output" / "log"))
+    rclpy.init()
+    listener = Listener()
+    try:
+        with running_node() as node, spinning(listener):
+            player = BagPlayer(listener, DRIVE)
+            while not player.wait_for_listener(0.5):
+                if node.poll() is not None:
+                    raise LaposeError("the node has ended: its line above says why")
+            play(player, listener)
+        report(listener)
+    except LaposeError as error:
+        print(f"lapose: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
