@@ -65,6 +65,7 @@ class BagPlayer:
             if time.monotonic() > give_up_s:
                 return False
             time.sleep(0.05)
+        time.sleep(0.5)  # until the listener knows of us too; there is no way to ask
         return True
 
     def play(self, *, rate: float = 1.0, on_message: Callable[[str, int], None] | None = None) -> None:

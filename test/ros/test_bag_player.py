@@ -21,6 +21,7 @@ from .drive import STEP_NS, picture, png_message, wait_until
 
 FRAMES = 6
 START_NS = 1_700_000_000_000_000_000
+LAST_NS = START_NS + (FRAMES - 1) * STEP_NS
 
 
 @pytest.fixture(params=[StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=["mcap", "sqlite3"])
@@ -53,7 +54,7 @@ def test_player_and_node_meet_as_processes(start_drive, bag: Path):
     drive = start_drive(CompressedImage)
     command = [sys.executable, "-m", "lapose_ros.bag_player", str(bag), "--rate", "2"]
     subprocess.run(command, check=True, timeout=30)
-    wait_until(lambda: len(drive.odometry) == FRAMES)
+    wait_until(lambda: bool(drive.odometry) and stamp_ns(drive.odometry[-1].header.stamp) == LAST_NS)
 
 
 def test_player_tells_of_a_bag_that_it_cannot_read(start_drive, tmp_path: Path):
