@@ -10,7 +10,7 @@ from lapose_core.world import tables as t
 def make_boxes(
     x, y, heading, foot, half_x, half_y, height, kind, seed, colour, detail_a=0.0, detail_b=0.0
 ) -> np.ndarray:
-    """Boxes (..., BOX_STRIDE) that stand at height `foot`; arguments broadcast, `colour` has RGB last. Height 0: none."""
+    """Boxes (..., BOX_STRIDE) standing at height `foot`; `colour` has RGB last, the rest broadcasts. Height 0: none."""
     shape = np.broadcast_shapes(*(np.shape(v) for v in (x, y, heading, foot, half_x, half_y, height)))
     rows = np.zeros((*shape, t.BOX_STRIDE), np.float32)
     columns = {

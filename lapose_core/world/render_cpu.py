@@ -1,5 +1,6 @@
 """The renderer on the CPU: numba, one frame a thread. The number of threads is numba's (`numba.set_num_threads`)."""
 
+# ruff: noqa: F403, F405
 from __future__ import annotations
 
 import hashlib
@@ -15,34 +16,8 @@ from lapose_core.world import ops, shading, surfaces, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.shading import bonnet_colour, box_colour, expose, ground_colour, sky_colour, skyline
-from lapose_core.world.surfaces import NOTHING, box_hit, crown_hit
-from lapose_core.world.tables import (
-    ARC_STRIDE,
-    BONNET_CURVE,
-    BONNET_TOP,
-    BOX_COS,
-    BOX_COUNT,
-    BOX_SIN,
-    BOX_STRIDE,
-    CENTRE_X,
-    CENTRE_Y,
-    CENTRE_Z,
-    CROWN,
-    FOCAL,
-    HALF_X,
-    HALF_Y,
-    HALF_Z,
-    KIND,
-    LOOK_STRIDE,
-    NEXT_COS,
-    NEXT_SIN,
-    NEXT_X,
-    NEXT_Y,
-    POSITION,
-    ROTATION,
-    SKYLINE_AMPLITUDE,
-    SKYLINE_BASE,
-)
+from lapose_core.world.surfaces import box_hit, crown_hit
+from lapose_core.world.tables import *
 from lapose_core.world.textures import texture_atlas
 
 try:
@@ -50,9 +25,6 @@ try:
     from numba import prange
 except ImportError as error:
     raise LaposeError("the rendered world needs numba: pip install 'lapose[world]'") from error
-
-FAR = 4000.0  # metres; ground beyond is the horizon's
-_NEAR = 0.05
 
 
 def _compile(scope: dict, functions: list[FunctionType], digest: str = "", **options) -> None:
@@ -88,14 +60,14 @@ def _draw_rectangle(boxes, row, camera, focal, height, width):
             z = boxes[row + CENTRE_Z] + hz - camera[POSITION + 2]
             for i in range(3):
                 ends[end, i] = camera[ROTATION + i] * x + camera[ROTATION + 3 + i] * y + camera[ROTATION + 6 + i] * z
-        if max(ends[0, 2], ends[1, 2]) < _NEAR:
+        if max(ends[0, 2], ends[1, 2]) < NEAR:
             continue
         for end in range(2):
             z = ends[end, 2]
             x, y = ends[end, 0], ends[end, 1]
-            if z < _NEAR:
-                share = (_NEAR - z) / (ends[1 - end, 2] - z)
-                x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), _NEAR
+            if z < NEAR:
+                share = (NEAR - z) / (ends[1 - end, 2] - z)
+                x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), NEAR
             u, v = focal * x / z + 0.5 * width, focal * y / z + 0.5 * height
             left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
             nearest = min(nearest, z)
@@ -224,13 +196,13 @@ def _trace(
             s = scene * (frames_per_scene - 1) + step
             target[s, n, 0], target[s, n, 1] = u, v
             seen = cy / deep < bonnet[0] + bonnet[1] * (cx / deep) ** 2
-            if seen and cz > _NEAR and 0.0 <= u < width and 0.0 <= v < height:
+            if seen and cz > NEAR and 0.0 <= u < width and 0.0 <= v < height:
                 first, _ = _first_hit(boxes, f + 1, boxes_per_frame, atlas, ahead, px / cz, py / cz, pz / cz)
                 visible[s, n] = first >= NOTHING if sky else first > cz * 0.985 - 0.05
 
 
-_scope = {"np": np, "math": math, "prange": prange, "FAR": FAR, "_NEAR": _NEAR}
-_scope.update({k: v for m in (tables, surfaces) for k, v in vars(m).items() if k.isupper()})
+_scope = {"np": np, "math": math, "prange": prange}
+_scope.update({k: v for k, v in vars(tables).items() if k.isupper()})
 for _module in (ops, surfaces, shading):
     _compile(_scope, _functions(_module))
 _compile(_scope, [_draw_rectangle, _hit, _first_hit])
@@ -259,8 +231,8 @@ def trace_flow(clips: Clips, height: int, width: int, stride: int = 16) -> FlowG
     visible = np.zeros((B * (T - 1), N), np.bool_)
     depth = np.empty((B * T, N), np.float32)
     _scope["_trace"](
-        clips.cameras_BTC.reshape(B * T, -1), clips.looks_BC.ravel(), clips.boxes_BTKC.ravel(), texture_atlas(), T, clips.boxes_BTKC.shape[2],
-        height, width, stride, target, visible, depth,
+        clips.cameras_BTC.reshape(B * T, -1), clips.looks_BC.ravel(), clips.boxes_BTKC.ravel(), texture_atlas(), T,
+        clips.boxes_BTKC.shape[2], height, width, stride, target, visible, depth,
     )  # fmt: skip
     depth[depth >= NOTHING] = np.inf
     depth[depth == 0.0] = np.nan

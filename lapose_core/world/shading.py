@@ -315,7 +315,7 @@ def skyline(looks, look, atlas, dx, dy, dz, angle, red, green, blue):
 
 
 def bonnet_colour(looks, look, atlas, x, y, over, angle):
-    """Own bonnet, `over` below its edge in the picture at unit focal length: paint with a still reflection of the sky."""
+    """Own bonnet, `over` below its edge (picture at unit focal length): paint with a still reflection of the sky."""
     sheen = 0.5 + 0.2 * texture(atlas, FRACTAL, 90.0 * x + load(looks, look + SEED_U), 260.0 * y, log2(angle * 150.0))
     sheen = clamp01(sheen) * (0.25 + 0.5 * clamp01(1.0 - 7.0 * over))
     red = mix(load(looks, look + BONNET_RED), load(looks, look + ZENITH_RED), 0.5 * sheen)

@@ -3,41 +3,9 @@
 No branches on a pixel's value: every function works on one number (numba) and on a block of them (Triton).
 """
 
+# ruff: noqa: F403, F405
 from lapose_core.world.ops import floor, load, maximum, minimum, sqrt, to_float, to_int, where
-from lapose_core.world.tables import (
-    ALONG,
-    ARC_STRIDE,
-    ATLAS_BITS,
-    ATLAS_SIZE,
-    BOX_COS,
-    BOX_SIN,
-    CENTRE_X,
-    CENTRE_Y,
-    CENTRE_Z,
-    CURVATURE,
-    DETAIL_B,
-    END_COS,
-    END_SIN,
-    END_X,
-    END_Y,
-    FOLIAGE,
-    HALF_WIDTH,
-    HALF_X,
-    HALF_Y,
-    HALF_Z,
-    IS_CROSSING,
-    LAYER_STRIDE,
-    LENGTH,
-    OPEN_END,
-    OPEN_START,
-    SEED,
-    START_COS,
-    START_SIN,
-    START_X,
-    START_Y,
-)
-
-NOTHING = 1.0e6
+from lapose_core.world.tables import *
 
 
 def clamp01(x):
@@ -134,13 +102,12 @@ def arc_coordinates(arcs, row, x, y):
     end_cos = load(arcs, row + END_COS)
     end_sin = load(arcs, row + END_SIN)
     beyond = ex * end_cos + ey * end_sin
-    before = forward < 0.0
-    after = beyond > 0.0
-    open_start = load(arcs, row + OPEN_START) > 0.5
-    open_end = load(arcs, row + OPEN_END) > 0.5
-    lateral = where(after & open_end, ey * end_cos - ex * end_sin, lateral)
-    lateral = where(before & open_start, left, lateral)
-    beside = ((forward >= 0.0) & (beyond <= 0.0)) | (before & open_start) | (after & open_end)
+    # Open ends run on straight; others end there (open: 0 or 1).
+    before = forward < (load(arcs, row + OPEN_START) - 1.0) * NOTHING
+    after = beyond > (1.0 - load(arcs, row + OPEN_END)) * NOTHING
+    lateral = where(after, ey * end_cos - ex * end_sin, lateral)
+    lateral = where(before, left, lateral)
+    beside = ((forward >= 0.0) & (beyond <= 0.0)) | before | after
     return forward, left, lateral, beside
 
 
@@ -166,8 +133,8 @@ def arc_along(arcs, row, x, y):
     norm = 1.0 / sqrt(maximum(up * up + across * across, 1e-12))
     tx = (up * cos - across * sin) * norm
     ty = (up * sin + across * cos) * norm
-    before = (forward < 0.0) & (load(arcs, row + OPEN_START) > 0.5)
-    after = (beyond > 0.0) & (load(arcs, row + OPEN_END) > 0.5)
+    before = forward < (load(arcs, row + OPEN_START) - 1.0) * NOTHING
+    after = beyond > (1.0 - load(arcs, row + OPEN_END)) * NOTHING
     along = where(before, forward, where(after, length + beyond, along))
     tx = where(before, cos, where(after, end_cos, tx))
     ty = where(before, sin, where(after, end_sin, ty))
@@ -187,8 +154,8 @@ def nearest_streets(arcs, first, count, x, y):
         _, _, lateral, beside = arc_coordinates(arcs, row, x, y)
         edge = maximum(lateral, -lateral) - load(arcs, row + HALF_WIDTH)
         crossing = load(arcs, row + IS_CROSSING)
-        road = beside & (edge < road_edge) & (crossing < 0.5)
-        side = beside & (edge < side_edge) & (crossing > 0.5)
+        road = beside & (edge + crossing * NOTHING < road_edge)
+        side = beside & (edge + (1.0 - crossing) * NOTHING < side_edge)
         road_edge = where(road, edge, road_edge)
         road_lateral = where(road, lateral, road_lateral)
         road_row = where(road, row, road_row)
@@ -226,7 +193,7 @@ def box_hit(boxes, row, ox, oy, oz, dx, dy, dz):
     mz = -lz * iz
     enter = maximum(maximum(mx - hx, my - hy), mz - hz)
     leave = minimum(minimum(mx + hx, my + hy), mz + hz)
-    return where((enter < leave) & (enter > 0.05), enter, NOTHING)
+    return where((enter < leave) & (enter > NEAR), enter, NOTHING)
 
 
 def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
@@ -253,6 +220,7 @@ def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     seed = load(boxes, row + SEED) * 500.0
     rough = outline(atlas, FOLIAGE, across * rx * 8.0 + seed, pz * rz * 8.0 - seed)
     reach = 1.0 - (1.0 - rough) * load(boxes, row + DETAIL_B)
-    inside = px * px + py * py + pz * pz < reach * reach
+    # Never from within: the camera is outside where c > 0.
+    inside = px * px + py * py + pz * pz < reach * reach * where(c > 0.0, 1.0, 0.0)
     depth = nearest - sqrt(maximum(b * b - a * c, 0.0)) / a
-    return where(inside & (c > 0.0) & (depth > 0.05), depth, NOTHING)
+    return where(inside & (depth > NEAR), depth, NOTHING)

@@ -59,3 +59,7 @@ ATLAS_BITS = 9
 LAYER_STRIDE = (4 * ATLAS_SIZE * ATLAS_SIZE - 1) // 3
 ASPHALT, GRAVEL, GRASS, FOLIAGE, MASONRY, PAVING, FRACTAL, WHITE = 0, 1, 2, 3, 4, 5, 6, 7
 LAYERS = 8
+
+NOTHING = 1.0e6  # depth of a ray that meets nothing
+FAR = 4000.0  # ground beyond is the horizon's
+NEAR = 0.05  # nothing is drawn nearer to the camera
