@@ -101,7 +101,8 @@ def train_pose(
     config: Annotated[Path, typer.Option("--config", help="YAML file; config/train has those that ship.")],
     output: Annotated[Path, typer.Option("--output", help="Folder for checkpoints and the log; goes on if it can.")],
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Folder of an earlier run whose weights to start from.")
+        list[Path] | None,
+        typer.Option("--from", help="Folder of an earlier run to start from; again for the parts another one trained."),
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes, whatever the config says.")] = None,
     leg: Annotated[int | None, typer.Option(help="Which part of the learning rate's schedule this run is.")] = None,
@@ -112,7 +113,7 @@ def train_pose(
     from lapose_core.training.config import TrainConfig
     from lapose_core.training.pose import train_pose as train_run
 
-    train_run(TrainConfig.load(config, minutes=minutes, leg=leg, legs=legs), output, start_from=start_from)
+    train_run(TrainConfig.load(config, minutes=minutes, leg=leg, legs=legs), output, start_from=start_from or ())
 
 
 @export.command("onnx")

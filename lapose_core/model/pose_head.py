@@ -57,7 +57,7 @@ class PoseHead(nn.Module):
             "quaternion_BS4": _quaternion(step_BS8[..., 3:7]),
             "fov_x_BS": FOV_MIDDLE + FOV_UNIT * step_BS8[..., 7],
             "log_scale_B": self.scale(tokens_BND[:, 0]).float()[:, 0],
-            "log_variance_BS6": self.doubt(tokens_BND[:, 1:].detach()).float().clamp(-7, 4) * 2 - 6,
+            "log_variance_BS6": self.doubt(tokens_BND[:, 1:].detach()).float().clamp(-8, 4) * 2 - 2,
         }
 
 

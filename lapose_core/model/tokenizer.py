@@ -76,6 +76,9 @@ class ImageTokenizer(nn.Module):
         self.position_ND = nn.Parameter(torch.randn(rows * columns, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.tokenizer_depth))
         self.norm = nn.LayerNorm(config.width)
+        if config.matching_width:
+            # Image tokens start silent: what the matching knows must not drown in what is not learned yet.
+            nn.init.constant_(self.norm.weight, 0.1)
 
     def forward(self, frames_BCHW: Tensor) -> dict[str, Tensor]:
         """Tokenize (B, 3, H, W) frames: uint8, or float in [0, 1]; RGB."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,6 +16,7 @@ from lapose_core.model.config import ModelConfig
 from lapose_core.model.losses import MotionTarget
 from lapose_core.model.matching import QUERY_STRIDE
 from lapose_core.training.config import TrainConfig
+from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
 
@@ -29,6 +31,7 @@ class ClipBatch:
         translation_BS3, quaternion_BS4, fov_x_B: true motions (metres; x y z w, w >= 0; radians).
         target_BSN2, visible_BSN: exact flow of each step's cells into the next frame (pixels).
         back_target_BSN2, back_visible_BSN: of the next frame's cells into this one; None where pictures are drawn.
+        forth_BSN5, back_BSN5: matches that the network found in pictures (position and confidence), in their place.
     """
 
     frames_BTCHW: Tensor | None
@@ -40,6 +43,8 @@ class ClipBatch:
     visible_BSN: Tensor
     back_target_BSN2: Tensor | None = None
     back_visible_BSN: Tensor | None = None
+    forth_BSN5: Tensor | None = None
+    back_BSN5: Tensor | None = None
 
     @property
     def motions(self) -> MotionTarget:
@@ -62,11 +67,21 @@ class ClipBatch:
         return [getattr(self, item.name) for item in fields(self)]
 
 
-def batches(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
-    """Endless batches on the device, new clips each time (but for `reuse`)."""
-    if device.type == "cuda":
+def batches(
+    train: TrainConfig,
+    model: ModelConfig,
+    device: torch.device,
+    find: Callable[[ClipBatch], ClipBatch] | None = None,
+) -> Iterator[ClipBatch]:
+    """Endless batches on the device, new clips each time (but for `reuse`).
+
+    Args:
+        find: turns the pictures of a single clip into what is trained on, once for all its uses; only on the CPU.
+    """
+    if device.type == "cuda" and train.task != "motion":
         return _drawn_on_gpu(train, model, device)
-    return _drawn_by_workers(train, model, device)
+    fresh = _ahead(_Drawn(train, model), train.draw_workers)
+    return _reused(map(find, fresh) if find else fresh, train, device)
 
 
 def _motion_tensors(clips: Clips) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -86,11 +101,23 @@ def draw(rng: np.random.Generator, train: TrainConfig, model: ModelConfig, count
     height, width = model.image_height, model.image_width
     forth = trace_flow(clips, height, width, QUERY_STRIDE)
     flow = [torch.from_numpy(forth.target_BSN2), torch.from_numpy(forth.visible_BSN)]
-    if train.task == "motion":
-        back = trace_flow(clips.reversed(), height, width, QUERY_STRIDE)
+    if train.task == "motion" and train.matches == "exact":
+        back = trace_flow(_backwards(clips), height, width, QUERY_STRIDE)
         flow += [torch.from_numpy(back.target_BSN2[:, ::-1].copy()), torch.from_numpy(back.visible_BSN[:, ::-1].copy())]
         return ClipBatch(None, *_motion_tensors(clips), *flow)
     return ClipBatch(torch.from_numpy(render(clips, height, width)), *_motion_tensors(clips), *flow)
+
+
+def _backwards(clips: Clips) -> Clips:
+    """The same clips played backwards; moving boxes count as steady over two steps."""
+    boxes = clips.boxes_BTKC[:, ::-1].copy()
+    for now, after in ((t.CENTRE_X, t.NEXT_X), (t.CENTRE_Y, t.NEXT_Y)):
+        boxes[..., after] = 2 * boxes[..., now] - boxes[..., after]
+    cos, sin = boxes[..., t.BOX_COS], boxes[..., t.BOX_SIN]
+    turn_cos = cos * boxes[..., t.NEXT_COS] + sin * boxes[..., t.NEXT_SIN]
+    turn_sin = cos * boxes[..., t.NEXT_SIN] - sin * boxes[..., t.NEXT_COS]
+    boxes[..., t.NEXT_COS], boxes[..., t.NEXT_SIN] = cos * turn_cos + sin * turn_sin, sin * turn_cos - cos * turn_sin
+    return dataclasses.replace(clips, boxes_BTKC=boxes, cameras_BTC=clips.cameras_BTC[:, ::-1].copy())
 
 
 class _Drawn(IterableDataset):
@@ -130,10 +157,10 @@ def _ahead(dataset: IterableDataset, workers: int) -> Iterator:
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None))
 
 
-def _drawn_by_workers(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
+def _reused(fresh: Iterator[ClipBatch], train: TrainConfig, device: torch.device) -> Iterator[ClipBatch]:
+    """Batches of single clips, each used `reuse` times; a pool keeps its turns apart."""
     rng = np.random.default_rng(train.seed)
-    fresh, pool = _ahead(_Drawn(train, model), train.draw_workers), []
-    # A pool keeps a reused clip's turns apart.
+    pool: list[list] = []
     room = train.clips * (8 if train.reuse > 1 else 1)
     while True:
         while len(pool) < room:

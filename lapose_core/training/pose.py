@@ -5,11 +5,12 @@ Latent actions have no pretraining yet: the inverse dynamics model learns togeth
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +26,7 @@ from lapose_core.model.matching import Matches
 from lapose_core.training.augment import augment
 from lapose_core.training.batches import ClipBatch, batches
 from lapose_core.training.checkpoint import AveragedWeights, load_checkpoint, save_checkpoint
-from lapose_core.training.config import TrainConfig
+from lapose_core.training.config import TASKS, TrainConfig
 from lapose_core.training.simulated_matches import simulate_matches
 
 #: Added to the seed for clips that no training step sees.
@@ -33,25 +34,29 @@ VALIDATION_SEED = 1_000_003
 VALIDATION_CLIPS = 16
 
 
-def train_pose(config: TrainConfig, output: Path, *, start_from: Path | None = None) -> Path:
+def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] = ()) -> Path:
     """Train and write checkpoints into `output`; returns that folder.
 
     Args:
-        start_from: folder of a checkpoint to go on from (weights only); `output` itself goes on if it holds one.
+        start_from: folders of checkpoints to go on from (weights only); each later one replaces what its last task
+            trained. Without any, `output` itself goes on if it holds one.
     """
     device = _device(config.device)
     torch.manual_seed(config.seed)
     sizes = preset(config.preset)
     model = LAPose(sizes).to(device, memory_format=torch.channels_last)
     history: list[dict] = []
-    if start_from is None and (output / "progress.json").exists():
-        start_from = output
-    if start_from is not None:
-        weights, progress = load_checkpoint(start_from, sizes)
-        model.load_state_dict(weights)
-        history = progress["runs"]
-        # Not the clips of the earlier run over again.
-        config.seed += len(history)
+    if not start_from and (output / "progress.json").exists():
+        start_from = [output]
+    for i, folder in enumerate(start_from):
+        weights, progress = load_checkpoint(folder, sizes)
+        trained = TASKS[progress["runs"][-1]["config"]["task"]] if i else ("",)
+        model.load_state_dict(
+            {name: value for name, value in weights.items() if name.startswith(trained)}, strict=not i
+        )
+        history += progress["runs"]
+    # Not the clips of the earlier runs over again.
+    config.seed += len(history)
     Trainer(config, sizes, model, device, output, history).run()
     return output
 
@@ -66,9 +71,8 @@ class Trainer:
         self.output, self.history = output, history
         output.mkdir(parents=True, exist_ok=True)
         for name, parameter in model.named_parameters():
-            trained = config.task != "motion" or not name.startswith("tokenizer.")
-            trained &= config.task != "matching" or name.startswith(("tokenizer.", "matching."))
-            parameter.requires_grad_(trained and not name.startswith(tuple(config.frozen)))
+            trained = name.startswith(TASKS[config.task]) and not name.startswith(tuple(config.frozen))
+            parameter.requires_grad_(trained)
         self.optimizer = _optimizer(model, config)
         self.average = AveragedWeights(model, config.average_decay)
         self.averages: dict[str, float] = defaultdict(float)
@@ -77,8 +81,8 @@ class Trainer:
         self.log = (output / "log.jsonl").open("a")
 
     def run(self) -> None:
-        fresh = batches(self.config, self.sizes, self.device)
         held_out = self._held_out()
+        fresh = batches(self.config, self.sizes, self.device, self._find)
         while self.progress < 1.0:
             self.train_step(next(fresh))
             if self.step % self.config.log_every == 0:
@@ -120,7 +124,7 @@ class Trainer:
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         self.model.train()
         if self.config.task == "motion":
-            return _all_pose_losses(self._predict_from_flow(batch), batch)
+            return _all_pose_losses(self._predict_from_matches(batch), batch)
         frames = augment(batch.frames_BTCHW)
         if self.config.task == "matching":
             with self._precision():
@@ -131,12 +135,27 @@ class Trainer:
             prediction, matches = self.model(frames, batch.intervals_BS, blind_B)
         return _all_pose_losses(prediction, batch) | self._matching_losses(matches, batch)
 
+    @torch.no_grad()
+    def _find(self, batch: ClipBatch) -> ClipBatch:
+        """For task `motion`: what the matching finds in the pictures, both ways, in place of the pictures."""
+        if self.config.task != "motion" or batch.frames_BTCHW is None:
+            return batch
+        maps = self._descriptors(augment(batch.frames_BTCHW))
+        previous = {name: value[:, :-1].flatten(0, 1) for name, value in maps.items()}
+        current = {name: value[:, 1:].flatten(0, 1) for name, value in maps.items()}
+        found = []
+        for matches in (self.model.matching(previous, current), self.model.matching(current, previous)):
+            numbers = torch.cat([matches.target_BN2, self.model.matching.confidence(matches)], dim=-1)
+            found.append(numbers.unflatten(0, batch.intervals_BS.shape))
+        return dataclasses.replace(batch, frames_BTCHW=None, forth_BSN5=found[0], back_BSN5=found[1])
+
+    def _descriptors(self, frames_BTCHW: Tensor) -> dict[str, Tensor]:
+        flat = frames_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        maps = self.model.tokenizer.descriptors(flat)
+        return {name: value.unflatten(0, frames_BTCHW.shape[:2]) for name, value in maps.items()}
+
     def _match(self, frames_BTCHW: Tensor) -> Matches:
-        batch, length = frames_BTCHW.shape[:2]
-        flat = self.model.tokenizer.descriptors(
-            frames_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        )
-        maps = {name: value.unflatten(0, (batch, length)) for name, value in flat.items()}
+        maps = self._descriptors(frames_BTCHW)
         previous = {name: value[:, :-1].flatten(0, 1) for name, value in maps.items()}
         current = {name: value[:, 1:].flatten(0, 1) for name, value in maps.items()}
         return self.model.matching(previous, current)
@@ -145,10 +164,13 @@ class Trainer:
         target, visible = batch.target_BSN2.flatten(0, 1), batch.visible_BSN.flatten(0, 1)
         return matching_losses(matches, target, visible, self.sizes)
 
-    def _predict_from_flow(self, batch: ClipBatch) -> dict[str, Tensor]:
+    def _predict_from_matches(self, batch: ClipBatch) -> dict[str, Tensor]:
         size = self.sizes.image_width, self.sizes.image_height
-        forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
-        back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
+        if batch.forth_BSN5 is not None:
+            forth, back = (value.float().split((2, 3), dim=-1) for value in (batch.forth_BSN5, batch.back_BSN5))
+        else:
+            forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
+            back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
         kept = None
         if self.model.training and self.config.token_share < 1:
             tokens = math.prod(self.sizes.grid)
@@ -170,7 +192,7 @@ class Trainer:
                 "draw_workers": min(1, self.config.draw_workers),
             }
         )
-        clips: Iterator[ClipBatch] = batches(settings, self.sizes, self.device)
+        clips: Iterator[ClipBatch] = batches(settings, self.sizes, self.device, self._find)
         count = math.ceil(VALIDATION_CLIPS / self.config.clips)
         return [next(clips) for _ in range(count)]
 
@@ -185,7 +207,7 @@ class Trainer:
             matches = prediction = None
             with self._precision():
                 if self.config.task == "motion":
-                    prediction = self._predict_from_flow(batch)
+                    prediction = self._predict_from_matches(batch)
                 elif self.config.task == "matching":
                     matches = self._match(batch.frames_BTCHW.float() / 255)
                 else:
@@ -228,7 +250,8 @@ def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
 
 
 def _all_pose_losses(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:
-    return pose_losses(prediction, batch.motions) | {"doubt": doubt_loss(prediction, batch.motions) * 0.1}
+    # Small, for the sake of the common gradient clipping: the doubt learns in layers of its own.
+    return pose_losses(prediction, batch.motions) | {"doubt": doubt_loss(prediction, batch.motions) * 0.01}
 
 
 def _motion_figures(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:

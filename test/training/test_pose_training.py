@@ -41,7 +41,7 @@ def test_a_run_logs_its_losses_and_saves_weights_that_changed(trained: Path) -> 
 
 def test_a_second_run_goes_on_from_the_weights_of_the_first(trained: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(TrainConfig.load(TINY), steps=2)
-    train_pose(config, tmp_path / "more", start_from=trained)
+    train_pose(config, tmp_path / "more", start_from=[trained])
     _, progress = load_checkpoint(tmp_path / "more", preset("tiny"))
     assert [run["steps"] for run in progress["runs"]] == [4, 2]
 
