@@ -56,9 +56,10 @@ class Listener(Node):
         """Where the vehicle is by now, in a few words."""
         if not self.odometry:
             return "waiting for the first odometry"
-        position, speed = self.odometry[-1].pose.pose.position, self.odometry[-1].twist.twist.linear.x
-        dropped = self.newest.frames_dropped if self.newest else 0
-        return f"{len(self.odometry)} frames ({dropped} dropped)  x {position.x:.1f} m  y {position.y:.1f} m  {speed:.1f} m/s"
+        message, dropped = self.odometry[-1], self.newest.frames_dropped if self.newest else 0
+        position, speed_mps = message.pose.pose.position, message.twist.twist.linear.x
+        frames = f"{len(self.odometry)} frames ({dropped} dropped)"
+        return f"{frames}  x {position.x:.1f} m  y {position.y:.1f} m  {speed_mps:.1f} m/s"
 
     def _count_transforms(self, message: TFMessage) -> None:
         self.transforms += sum(transform.header.frame_id == "odom" for transform in message.transforms)
