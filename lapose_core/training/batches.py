@@ -58,6 +58,15 @@ class ClipBatch:
         count = self.intervals_BS.shape[0]
         return [ClipBatch(*(None if v is None else v[i : i + 1] for v in self._values())) for i in range(count)]
 
+    def window(self, begin: int, end: int) -> ClipBatch:
+        """Steps begin to end - 1 alone, with their frames."""
+        cut = {
+            item.name: value[:, begin : end + (item.name == "frames_BTCHW")]
+            for item, value in zip(fields(self), self._values(), strict=True)
+            if value is not None and item.name != "fov_x_B"
+        }
+        return dataclasses.replace(self, **cut)
+
     @classmethod
     def join(cls, batches: list[ClipBatch]) -> ClipBatch:
         columns = zip(*(batch._values() for batch in batches), strict=True)

@@ -39,6 +39,7 @@ class TrainConfig:
         matches: for task `motion`: `exact`, the world's flow with simulated errors, and no pictures; or `found`, by the
             weights as they are in drawn pictures.
         reuse: how often a clip that was drawn on the CPU is trained on, each time in another light.
+        short_share: share of steps on a window of random length, as it is while it fills.
         blind_share: share of clips whose image tokens are hidden.
         token_share: share of the tokens that a step of task `motion` looks at; a new choice for each step.
         frozen: names of parts that are not trained, such as `tokenizer.stem`.
@@ -66,6 +67,7 @@ class TrainConfig:
     draw_workers: int = 1
     matches: str = "exact"
     reuse: int = 1
+    short_share: float = 0.25
     blind_share: float = 0.25
     token_share: float = 1.0
     frozen: list[str] = field(default_factory=list)

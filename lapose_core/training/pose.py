@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import random
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] 
     """
     device = _device(config.device)
     torch.manual_seed(config.seed)
+    random.seed(config.seed)
     sizes = preset(config.preset)
     model = LAPose(sizes).to(device, memory_format=torch.channels_last)
     history: list[dict] = []
@@ -105,7 +107,7 @@ class Trainer:
         rate = learning_rate(self.config, self.step, self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        losses = self.losses(batch)
+        losses = self.losses(self._window(batch))
         weights = self.config.loss_weights
         total = sum(weights.get(name, 1.0) * value for name, value in losses.items())
         self.optimizer.zero_grad(set_to_none=True)
@@ -120,6 +122,14 @@ class Trainer:
         self.step += 1
         for name, value in {**losses, "gradient": norm}.items():
             self.averages[name] = self.averages[name] + value.detach()
+
+    def _window(self, batch: ClipBatch) -> ClipBatch:
+        steps = batch.intervals_BS.shape[1]
+        if self.config.task == "matching" or random.random() >= self.config.short_share:
+            return batch
+        length = random.randint(1, steps)
+        begin = random.randint(0, steps - length)
+        return batch.window(begin, begin + length)
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         self.model.train()
