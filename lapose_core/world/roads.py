@@ -11,6 +11,7 @@ from lapose_core.world.config import WorldConfig
 
 CITY, SUBURB, COUNTRY, MOTORWAY = range(4)
 
+_PIECES = 6  # arcs of a random road
 # By place (city, suburb, country, motorway).
 _LENGTH_M = np.array([(35, 110), (25, 90), (40, 140), (120, 350)])  # of one arc
 _BEND_RADIUS_M = np.array([(40, 400), (30, 250), (40, 500), (350, 3000)])
@@ -121,92 +122,100 @@ def lay_roads(
     count: int,
     config: WorldConfig,
     *,
-    chain: int = 6,
     crossings: int = 4,
     itinerary: np.ndarray | None = None,
 ) -> Roads:
-    """Lay the streets of `count` scenes: `chain` arcs of road each, up to `crossings` streets across it.
+    """Lay the streets of `count` scenes, with up to `crossings` streets across the road driven.
 
-    `itinerary` (chain, 2), radius (metres, left positive, inf for straight) and length, fixes the road of every scene
+    `itinerary` (pieces, 2), radius (metres, left positive, inf for straight) and length, fixes the road of every scene,
     in a city.
     """
     B = count
     place = rng.choice(4, B, p=config.place_shares)
-    straight = rng.random((B, chain)) > _BENT[place][:, None]
-    radius = _log_uniform(rng, _BEND_RADIUS_M[place], chain)
-    curvature = np.where(straight, 0.0, rng.choice([-1.0, 1.0], (B, chain)) / radius)
-    length = _uniform(rng, _LENGTH_M[place], chain)
-    length = np.where(straight, length, np.minimum(length, 1.3 * radius))
-
-    # A sharp turn in the middle of the chain, sometimes a second one; between them the road is straight or nearly so.
-    turning = (rng.random(B) < config.turning_share / (1 - _shares(config)[MOTORWAY])) & (place != MOTORWAY)
-    sharp = np.zeros((B, chain), bool)
-    sharp[:, chain // 2] = turning
-    sharp[:, chain // 2 + 2 :: 2] = (turning & (rng.random(B) < 0.6))[:, None]
-    turn_radius = np.where(
-        rng.random((B, chain)) < 0.7, rng.uniform(6, 15, (B, chain)), rng.uniform(15, 35, (B, chain))
-    )
-    turn_angle = np.clip(rng.normal(1.5, 0.25, (B, chain)), 0.7, 2.1)
-    curvature = np.where(sharp, rng.choice([-1.0, 1.0], (B, chain)) / turn_radius, curvature)
-    length = np.where(sharp, turn_angle * turn_radius, length)
-    if itinerary is not None:
+    if itinerary is None:
+        curvature, length, sharp = _random_road(rng, place, config)
+    else:
         place[:] = CITY
-        curvature[:], length[:] = 1.0 / itinerary[:, 0], itinerary[:, 1]
+        curvature, length = np.tile(1.0 / itinerary[:, 0], (B, 1)), np.tile(itinerary[:, 1], (B, 1))
         sharp = np.abs(curvature) > 1 / 30
+    chain = curvature.shape[1]
+    turning = sharp.any(1)
 
     parking = np.where(rng.random(B) < _PARKING[place], 2.1, 0.0)
     lanes = np.floor(_uniform(rng, _LANES[place] + np.array([0, 0.999]))).astype(int)
     lanes = np.where((place == CITY) & (rng.random(B) < 0.55), 2, lanes)
-    lane_width = _uniform(rng, _LANE_WIDTH_M[place])
-    half_width = 0.5 * lanes * lane_width + parking
-    turning = sharp.any(1)
     lanes = np.where(turning, np.minimum(lanes, 3), lanes)
+    lane_width = _uniform(rng, _LANE_WIDTH_M[place])
     half_width = 0.5 * lanes * lane_width + parking
 
     table = np.zeros((B, chain + crossings, t.ARC_STRIDE))
-    starts = np.concatenate([np.zeros((B, 1)), np.cumsum(length, 1)[:, :-1]], 1)
-    turned = np.concatenate([np.zeros((B, 1)), np.cumsum(curvature * length, 1)], 1)
-    chord = length * np.sinc(curvature * length / (2 * np.pi))
-    mid = turned[:, :-1] + 0.5 * curvature * length
-    x = np.concatenate([np.zeros((B, 1)), np.cumsum(chord * np.cos(mid), 1)], 1)
-    y = np.concatenate([np.zeros((B, 1)), np.cumsum(chord * np.sin(mid), 1)], 1)
-    road = table[:, :chain]
-    road[..., t.START_X], road[..., t.START_Y] = x[:, :-1], y[:, :-1]
-    road[..., t.START_COS], road[..., t.START_SIN] = np.cos(turned[:, :-1]), np.sin(turned[:, :-1])
-    road[..., t.END_X], road[..., t.END_Y] = x[:, 1:], y[:, 1:]
-    road[..., t.END_COS], road[..., t.END_SIN] = np.cos(turned[:, 1:]), np.sin(turned[:, 1:])
-    road[..., t.CURVATURE], road[..., t.LENGTH], road[..., t.ALONG] = curvature, length, starts
-    road[..., t.HALF_WIDTH] = half_width[:, None]
-    road[:, 0, t.OPEN_START] = road[:, -1, t.OPEN_END] = 1.0
-
+    table[:, :chain] = _arc_rows(curvature, length)
+    table[:, :chain, t.HALF_WIDTH] = half_width[:, None]
+    starts = table[:, :chain, t.ALONG].copy()
     middle = starts + 0.5 * length
-    sharp_along = np.where(turning, middle[np.arange(B), sharp.argmax(1)], np.nan)
     roads = Roads(
-        place,
-        lanes,
-        lane_width,
-        parking,
-        half_width,
-        rng.choice([1.0, -1.0], B, p=[0.72, 0.28]),
-        table,
-        np.full(B, chain),
-        starts,
-        sharp_along,
-        np.full((B, crossings), np.nan),
-        chain,
+        place_B=place,
+        lanes_B=lanes,
+        lane_width_B=lane_width,
+        parking_B=parking,
+        half_width_B=half_width,
+        right_hand_B=rng.choice([1.0, -1.0], B, p=[0.72, 0.28]),
+        arcs_BAC=table,
+        count_B=np.full(B, chain),
+        starts_BA=starts,
+        sharp_B=np.where(turning, middle[np.arange(B), sharp.argmax(1)], np.nan),
+        crossing_along_BX=np.full((B, crossings), np.nan),
+        chain=chain,
     )
-    return _cross(rng, roads, sharp, length, crossings)
+    return _cross(rng, roads, sharp, length)
 
 
-def _shares(config: WorldConfig) -> np.ndarray:
-    return np.array(config.place_shares)
+def _random_road(
+    rng: np.random.Generator, place_B: np.ndarray, config: WorldConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Curvature and length of the pieces of each road, and which of them are sharp turns."""
+    shape = (len(place_B), _PIECES)
+    straight = rng.random(shape) > _BENT[place_B][:, None]
+    radius = _log_uniform(rng, _BEND_RADIUS_M[place_B], _PIECES)
+    curvature = np.where(straight, 0.0, rng.choice([-1.0, 1.0], shape) / radius)
+    length = _uniform(rng, _LENGTH_M[place_B], _PIECES)
+    length = np.where(straight, length, np.minimum(length, 1.3 * radius))
+
+    # A sharp turn in the middle, sometimes another after a piece of road; motorways have none.
+    share = config.turning_share / max(1 - config.place_shares[MOTORWAY], 1e-6)
+    turning = (rng.random(len(place_B)) < share) & (place_B != MOTORWAY)
+    sharp = np.zeros(shape, bool)
+    sharp[:, _PIECES // 2] = turning
+    sharp[:, _PIECES // 2 + 2 :: 2] = (turning & (rng.random(len(place_B)) < 0.6))[:, None]
+    radius = np.where(rng.random(shape) < 0.7, rng.uniform(6, 15, shape), rng.uniform(15, 35, shape))
+    angle = np.clip(rng.normal(1.5, 0.25, shape), 0.7, 2.1)
+    curvature = np.where(sharp, rng.choice([-1.0, 1.0], shape) / radius, curvature)
+    return curvature, np.where(sharp, angle * radius, length), sharp
 
 
-def _cross(
-    rng: np.random.Generator, roads: Roads, sharp_BA: np.ndarray, length_BA: np.ndarray, crossings: int
-) -> Roads:
+def _arc_rows(curvature_BA: np.ndarray, length_BA: np.ndarray) -> np.ndarray:
+    """Arc table of pieces laid end to end from the origin, along x; both ends run on."""
+    zero = np.zeros((len(curvature_BA), 1))
+    turn = curvature_BA * length_BA
+    heading = np.concatenate([zero, np.cumsum(turn, 1)], 1)
+    chord, along = length_BA * np.sinc(turn / (2 * np.pi)), np.concatenate([zero, np.cumsum(length_BA, 1)], 1)
+    middle = heading[:, :-1] + 0.5 * turn
+    x = np.concatenate([zero, np.cumsum(chord * np.cos(middle), 1)], 1)
+    y = np.concatenate([zero, np.cumsum(chord * np.sin(middle), 1)], 1)
+    road = np.zeros((*curvature_BA.shape, t.ARC_STRIDE))
+    road[..., t.START_X], road[..., t.START_Y] = x[:, :-1], y[:, :-1]
+    road[..., t.START_COS], road[..., t.START_SIN] = np.cos(heading[:, :-1]), np.sin(heading[:, :-1])
+    road[..., t.END_X], road[..., t.END_Y] = x[:, 1:], y[:, 1:]
+    road[..., t.END_COS], road[..., t.END_SIN] = np.cos(heading[:, 1:]), np.sin(heading[:, 1:])
+    road[..., t.CURVATURE], road[..., t.LENGTH], road[..., t.ALONG] = curvature_BA, length_BA, along[:, :-1]
+    road[:, 0, t.OPEN_START] = road[:, -1, t.OPEN_END] = 1.0
+    return road
+
+
+def _cross(rng: np.random.Generator, roads: Roads, sharp_BA: np.ndarray, length_BA: np.ndarray) -> Roads:
     """Add the crossing streets: both arms straight on at sharp turns, and here and there across straight stretches."""
     B, chain = sharp_BA.shape
+    crossings = roads.crossing_along_BX.shape[1]
     a = roads.arcs_BAC
     slot = np.zeros(B, int)
     along_BX = roads.crossing_along_BX.copy()

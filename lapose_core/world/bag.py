@@ -1,0 +1,169 @@
+"""Writes a rendered drive as an MCAP bag: images, camera_info, true poses and tf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from lapose_core.errors import LaposeError
+from lapose_core.geometry import invert_pose, quaternion_of
+from lapose_core.world.clips import Clips
+from lapose_core.world.drive import sample_drive
+
+CAMERA_FRAME = "camera_front_optical"
+BASE_FRAME = "base_link"
+TRUE_BASE_FRAME = "ground_truth/base_link"  # apart from base_link, whose parent is the odometry's
+_START_NS = 1_767_225_600_000_000_000  # 2026-01-01, so that the same seed gives the same bag
+_CHUNK = 8  # frames drawn at a time
+
+_STORE = get_typestore(Stores.ROS2_JAZZY)
+_T = _STORE.types
+_FOREVER = QosTime(2147483647, 4294967295)
+
+
+def _qos(durability: QosDurability) -> Qos:
+    reliability, liveliness = QosReliability.RELIABLE, QosLiveliness.AUTOMATIC
+    return Qos(QosHistory.KEEP_LAST, 10, reliability, durability, _FOREVER, _FOREVER, liveliness, _FOREVER, False)
+
+
+def _header(stamp_ns: int, frame: str):
+    stamp = _T["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    return _T["std_msgs/msg/Header"](stamp=stamp, frame_id=frame)
+
+
+def _vector(kind: str, values: np.ndarray):
+    return _T[f"geometry_msgs/msg/{kind}"](**dict(zip("xyzw", map(float, values), strict=False)))
+
+
+def _transform(stamp_ns: int, parent: str, child: str, pose: np.ndarray):
+    transform = _T["geometry_msgs/msg/Transform"](
+        translation=_vector("Vector3", pose[:3, 3]), rotation=_vector("Quaternion", quaternion_of(pose))
+    )
+    stamped = _T["geometry_msgs/msg/TransformStamped"](_header(stamp_ns, parent), child, transform)
+    return _T["tf2_msgs/msg/TFMessage"](transforms=[stamped])
+
+
+def _odometry(stamp_ns: int, pose: np.ndarray, motion: np.ndarray, interval_s: float):
+    """True pose in the map; twist in the vehicle's own axes, from its motion over `interval_s`."""
+    turn = Rotation.from_matrix(motion[:3, :3]).as_rotvec()
+    # An exact pose still needs a covariance that filters can invert.
+    covariance = (1e-6 * np.eye(6)).ravel()
+    point, quaternion = _vector("Point", pose[:3, 3]), _vector("Quaternion", quaternion_of(pose))
+    twist = _T["geometry_msgs/msg/Twist"](
+        linear=_vector("Vector3", motion[:3, 3] / interval_s), angular=_vector("Vector3", turn / interval_s)
+    )
+    return _T["nav_msgs/msg/Odometry"](
+        header=_header(stamp_ns, "map"),
+        child_frame_id=TRUE_BASE_FRAME,
+        pose=_T["geometry_msgs/msg/PoseWithCovariance"](
+            _T["geometry_msgs/msg/Pose"](position=point, orientation=quaternion), covariance
+        ),
+        twist=_T["geometry_msgs/msg/TwistWithCovariance"](twist, covariance),
+    )
+
+
+def _camera_info(stamp_ns: int, fov_x: float, width: int, height: int):
+    focal = width / (2 * np.tan(0.5 * fov_x))
+    k = np.array([focal, 0, 0.5 * width, 0, focal, 0.5 * height, 0, 0, 1])
+    p = np.array([focal, 0, 0.5 * width, 0, 0, focal, 0.5 * height, 0, 0, 0, 1, 0])
+    roi = _T["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    return _T["sensor_msgs/msg/CameraInfo"](
+        _header(stamp_ns, CAMERA_FRAME), height, width, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), p, 0, 0, roi
+    )
+
+
+def _image(stamp_ns: int, image_HWC: np.ndarray, jpeg_quality: int | None):
+    header = _header(stamp_ns, CAMERA_FRAME)
+    if jpeg_quality is None:
+        height, width, _ = image_HWC.shape
+        return _T["sensor_msgs/msg/Image"](header, height, width, "rgb8", 0, 3 * width, image_HWC.ravel())
+    _, data = cv2.imencode(".jpg", image_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+    return _T["sensor_msgs/msg/CompressedImage"](header, "rgb8; jpeg compressed bgr8", data.ravel())
+
+
+def _draw(clips: Clips, begin: int, height: int, width: int, supersample: int) -> list[np.ndarray]:
+    from lapose_core.world.render_cpu import render
+
+    frames = render(clips.frames(begin, begin + _CHUNK), height * supersample, width * supersample)[0]
+    images = [np.ascontiguousarray(frame.transpose(1, 2, 0)) for frame in frames]
+    return [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
+
+
+def write_drive_bag(
+    path: Path | str,
+    *,
+    seconds: float = 45.0,
+    rate_hz: float = 10.0,
+    width: int = 640,
+    height: int = 360,
+    seed: int = 0,
+    compressed: bool = True,
+    jpeg_quality: int = 85,
+    supersample: int = 2,
+    progress: bool = True,
+) -> Clips:
+    """Draw a drive and write it as the MCAP bag `path` (a new folder). Returns the drive.
+
+    Topics: `/camera/front/image/compressed` (JPEG; or raw `/camera/front/image`), `/camera/front/camera_info`,
+    `/ground_truth/odometry` (`base_link`, on the ground below the camera, in `map`), `/tf` (`map` to
+    `ground_truth/base_link`) and `/tf_static` (`base_link` to `camera_front_optical`). Pictures are drawn `supersample`
+    times as large in each direction and averaged.
+
+    Raises:
+        LaposeError: the folder exists, numba is missing, or a number is out of range.
+    """
+    path = Path(path)
+    if path.exists():
+        raise LaposeError(f"{path} exists already: give another name or remove it")
+    if seconds * rate_hz < 2 or min(width, height, supersample) < 1:
+        raise LaposeError(
+            "a drive needs two frames or more, of at least one pixel: raise --seconds, --rate or the size"
+        )
+    clips = sample_drive(seed, seconds, rate_hz)
+    _draw(clips, 0, 8, 8, 1)  # what is missing (numba) shows before there is half a bag
+    base_camera = clips.pose_base_camera_B44[0]
+    bases = clips.pose_world_camera_BT44[0] @ invert_pose(base_camera)
+    motions = invert_pose(bases[:-1]) @ bases[1:]
+    stamps = [_START_NS + int(stamp) for stamp in clips.stamps_ns_BT[0]]
+    quality = jpeg_quality if compressed else None
+    image_topic, image_type = (
+        ("/camera/front/image/compressed", "CompressedImage") if compressed else ("/camera/front/image", "Image")
+    )
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        volatile, latched = _qos(QosDurability.VOLATILE), _qos(QosDurability.TRANSIENT_LOCAL)
+        connections = {
+            topic: writer.add_connection(topic, kind, typestore=_STORE, offered_qos_profiles=[qos])
+            for topic, kind, qos in (
+                ("/tf_static", "tf2_msgs/msg/TFMessage", latched),
+                (image_topic, f"sensor_msgs/msg/{image_type}", volatile),
+                ("/camera/front/camera_info", "sensor_msgs/msg/CameraInfo", volatile),
+                ("/ground_truth/odometry", "nav_msgs/msg/Odometry", volatile),
+                ("/tf", "tf2_msgs/msg/TFMessage", volatile),
+            )
+        }
+
+        def write(topic: str, stamp_ns: int, message) -> None:
+            connection = connections[topic]
+            writer.write(connection, stamp_ns, _STORE.serialize_cdr(message, connection.msgtype))
+
+        write("/tf_static", stamps[0], _transform(stamps[0], BASE_FRAME, CAMERA_FRAME, base_camera))
+        bar = tqdm(total=len(stamps), desc="drawing", unit="frame", disable=not progress)
+        for begin in range(0, len(stamps), _CHUNK):
+            for offset, image in enumerate(_draw(clips, begin, height, width, supersample)):
+                i = begin + offset
+                stamp, step = stamps[i], max(i - 1, 0)
+                motion = _odometry(stamp, bases[i], motions[step], (stamps[step + 1] - stamps[step]) * 1e-9)
+                write("/tf", stamp, _transform(stamp, "map", TRUE_BASE_FRAME, bases[i]))
+                write("/ground_truth/odometry", stamp, motion)
+                write("/camera/front/camera_info", stamp, _camera_info(stamp, clips.fov_x_B[0], width, height))
+                write(image_topic, stamp, _image(stamp, image, quality))
+                bar.update()
+        bar.close()
+    return clips
