@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import rclpy
 from lapose.msg import EgoMotion
 from nav_msgs.msg import Odometry
@@ -45,7 +46,7 @@ class Listener(Node):
         self.truth: list[Odometry] = []
         self.transforms = 0
         self.path: PathMessage | None = None
-        self.newest: EgoMotion | None = None
+        self.newest = EgoMotion()
         self.create_subscription(Odometry, "/lapose/odometry", self.odometry.append, 100)
         self.create_subscription(Odometry, TRUTH, self.truth.append, 1000)
         self.create_subscription(PathMessage, "/lapose/path", lambda message: setattr(self, "path", message), 10)
@@ -56,7 +57,7 @@ class Listener(Node):
         """Where the vehicle is by now, in a few words."""
         if not self.odometry:
             return "waiting for the first odometry"
-        message, dropped = self.odometry[-1], self.newest.frames_dropped if self.newest else 0
+        message, dropped = self.odometry[-1], self.newest.frames_dropped
         position, speed_mps = message.pose.pose.position, message.twist.twist.linear.x
         frames = f"{len(self.odometry)} frames ({dropped} dropped)"
         return f"{frames}  x {position.x:.1f} m  y {position.y:.1f} m  {speed_mps:.1f} m/s"
@@ -120,7 +121,7 @@ def trajectory(messages: list[Odometry]) -> Trajectory:
     if len(messages) < 2:
         raise LaposeError("no odometry came: the lines of the node above say why")
     by_stamp = {stamp_ns(message.header.stamp): pose_of(message.pose.pose) for message in messages}
-    return Trajectory([*by_stamp], [optical_from_body(pose) for pose in by_stamp.values()])
+    return Trajectory(np.array([*by_stamp]), optical_from_body(np.stack([*by_stamp.values()])))
 
 
 def report(listener: Listener) -> None:

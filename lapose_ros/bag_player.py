@@ -17,7 +17,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.utilities import remove_ros_args
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import QosDurability
+from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -53,8 +53,9 @@ class BagPlayer:
             if message_type is None:
                 self.left_out.append(connection.topic)
             elif connection.topic not in self._publishers:
-                qos = _qos(connection.topic, connection.ext.offered_qos_profiles)
-                self._publishers[connection.topic] = node.create_publisher(message_type, connection.topic, qos)
+                self._publishers[connection.topic] = node.create_publisher(
+                    message_type, connection.topic, _qos(connection)
+                )
         self.start_ns, self.end_ns = self._reader.start_time, self._reader.end_time
 
     def wait_for_listener(self, timeout_s: float) -> bool:
@@ -111,10 +112,10 @@ def _message_type(name: str) -> type | None:
         return None
 
 
-def _qos(topic: str, offered: list) -> QoSProfile:
+def _qos(connection: Connection) -> QoSProfile:
     """Reliable, and kept for late listeners where it was so when recorded."""
-    latched = topic == "/tf_static" or any(qos.durability == QosDurability.TRANSIENT_LOCAL for qos in offered)
-    if latched:
+    offered = connection.ext.offered_qos_profiles if isinstance(connection.ext, ConnectionExtRosbag2) else []
+    if connection.topic == "/tf_static" or any(qos.durability == QosDurability.TRANSIENT_LOCAL for qos in offered):
         return QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     return QoSProfile(depth=10)
 

@@ -36,7 +36,9 @@ def image_of(message: Image | CompressedImage) -> np.ndarray:
 def pose_of(message: Pose) -> np.ndarray:
     """Pose (4, 4)."""
     position, rotation = message.position, message.orientation
-    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])
+    return make_pose(
+        np.array([position.x, position.y, position.z]), np.array([rotation.x, rotation.y, rotation.z, rotation.w])
+    )
 
 
 def pose_message(pose: np.ndarray) -> Pose:

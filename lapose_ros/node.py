@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,6 @@ from lapose.msg import EgoMotion
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -27,16 +27,13 @@ from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.body import body_odometry, camera_in_body
 from lapose_core.runtime.odometer import Odometer, StaleFrameError
 from lapose_ros import messages, parameters
+from lapose_ros.image_topic import ImageTopic
 from lapose_ros.mailbox import NewestFirstWorker
 from lapose_ros.publishers import Publishers
 from lapose_ros.ros_support import create_transform_lookup, rotation_from_rpy
-from lapose_ros.topics import choose_image_type, describe_silence
 
 #: An image this much older than the newest is a clock set back (a bag played again), not an image that came late.
 CLOCK_SET_BACK_NS = 1_000_000_000
-
-#: A topic silent for this long is worth a warning.
-SILENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,9 @@ class EgoMotionNode(LifecycleNode):
         super().__init__("lapose", **node_arguments)
         self.failed = Future()
         self.counts = FrameCounts()
-        self._worker: NewestFirstWorker[Arrival] | None = None
+        self._image_topic: ImageTopic | None = None  # while active
+        self._worker = NewestFirstWorker(self._process)
+        self._pose_base_camera: np.ndarray | None = None  # once known
         parameters.declare(self)
         self.parameters = parameters.Parameters()
         self.add_post_set_parameters_callback(lambda _: self._adopt_parameters())
@@ -92,38 +91,15 @@ class EgoMotionNode(LifecycleNode):
     @property
     def frames_dropped(self) -> int:
         """Frames since activation that a newer one replaced while the model was busy."""
-        return self._worker.dropped if self._worker else 0
+        return self._worker.dropped
 
     # Transitions
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            self._adopt_parameters()
-            self._camera_from_parameters = camera_in_body(
-                np.array(self.parameters.camera_xyz), rotation_from_rpy(*self.parameters.camera_rpy)
-            )
-            backend = open_backend(find_model(self.parameters.model), self.parameters.backend)
-            self._odometer = Odometer(backend)
-        except LaposeError as error:
-            self._fail(str(error))
-            return TransitionCallbackReturn.FAILURE
-        self._outputs = Publishers(self)
-        self._transform_lookup = create_transform_lookup(self) if self.parameters.camera_tf else None
-        self.get_logger().info(f"model {self.parameters.model} runs on {backend.name}")
-        return super().on_configure(state)
+        return super().on_configure(state) if self._succeeds(self._configure) else TransitionCallbackReturn.FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.counts = FrameCounts()
-        self._sampler = FrameSampler(self.parameters.rate_hz)
-        self._newest_stamp_ns = 0
-        self._start_anew()
-        self._worker = NewestFirstWorker(self._process)
-        self._worker.start()
-        self._image_subscription = None
-        self._last_image_s = time.monotonic()
-        self._listen()
-        self._watch_timer = self.create_timer(1.0, self._watch)
-        return super().on_activate(state)
+        return super().on_activate(state) if self._succeeds(self._activate) else TransitionCallbackReturn.FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_working()
@@ -143,13 +119,50 @@ class EgoMotionNode(LifecycleNode):
         self._stop_working()
         super().destroy_node()
 
+    def _succeeds(self, transition: Callable[[], None]) -> bool:
+        """Whether a transition went well; rclpy itself would swallow what it raises."""
+        try:
+            transition()
+        except LaposeError as error:
+            self._fail(str(error))
+            return False
+        except Exception:
+            self._fail_by_bug()
+            return False
+        return True
+
+    def _configure(self) -> None:
+        self._adopt_parameters()
+        self._camera_from_parameters = camera_in_body(
+            np.array(self.parameters.camera_xyz), rotation_from_rpy(*self.parameters.camera_rpy)
+        )
+        backend = open_backend(find_model(self.parameters.model), self.parameters.backend)
+        self._odometer = Odometer(backend)
+        self._outputs = Publishers(self)
+        self._transform_lookup = create_transform_lookup(self) if self.parameters.camera_tf else None
+        self.get_logger().info(f"model {self.parameters.model} runs on {backend.name}")
+
+    def _activate(self) -> None:
+        self.counts = FrameCounts()
+        self._sampler = FrameSampler(self.parameters.rate_hz)
+        self._newest_stamp_ns = -1
+        self._start_anew()
+        self._worker = NewestFirstWorker(self._process)
+        self._image_topic = ImageTopic(
+            self,
+            self.parameters.image_topic,
+            self.parameters.image_transport,
+            on_image=self._on_image,
+            timeout_s=self.parameters.topic_timeout_s,
+            on_timeout=self._fail,
+        )
+        self._worker.start()
+
     def _stop_working(self) -> None:
-        if self._worker is None:
-            return
-        self.destroy_timer(self._watch_timer)
-        self.destroy_subscription(self._image_subscription)
-        self._worker.stop()
-        self._worker = None
+        if self._image_topic is not None:
+            self._image_topic.close()
+            self._worker.stop()
+            self._image_topic = None
 
     def _release(self) -> None:
         self._outputs.close()
@@ -168,45 +181,27 @@ class EgoMotionNode(LifecycleNode):
             self.get_logger().error(line)
             self.failed.set_result(line)
 
+    def _fail_by_bug(self) -> None:
+        self._fail(f"a bug in lapose, please report it: {traceback.format_exc()}")
+
     # Callbacks: never wait
 
-    def _listen(self) -> None:
-        """Subscribe to the image topic with the type that it has now."""
-        image_type = choose_image_type(self, self.parameters.image_topic, self.parameters.image_transport)
-        if self._image_subscription is not None:
-            if self._image_subscription.msg_type is image_type:
-                return
-            self.destroy_subscription(self._image_subscription)
-        self._image_subscription = self.create_subscription(
-            image_type, self.parameters.image_topic, self._on_image, qos_profile_sensor_data
-        )
-        self.get_logger().info(f"listening to {self._image_subscription.topic_name} ({image_type.__name__})")
-
-    def _watch(self) -> None:
-        """Once a second: is the topic silent?"""
-        silent_s = time.monotonic() - self._last_image_s
-        never_came = not self.counts.received
-        if never_came:
-            self._listen()
-        if never_came and 0 < self.parameters.topic_timeout_s <= silent_s:
-            self._fail(describe_silence(self, self._image_subscription.topic_name, silent_s))
-        elif silent_s > SILENCE_S:
-            line = describe_silence(self, self._image_subscription.topic_name, silent_s)
-            self.get_logger().warning(line, throttle_duration_sec=10.0)
-
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        self._last_image_s = time.monotonic()
+    def _on_image(self, message: Image | CompressedImage, arrived_s: float) -> None:
         self.counts.received += 1
         stamp_ns = messages.stamp_ns(message.header.stamp)
         if stamp_ns < self._newest_stamp_ns - CLOCK_SET_BACK_NS:
             self._sampler = FrameSampler(self.parameters.rate_hz)
-            self._newest_stamp_ns = stamp_ns
-        self._newest_stamp_ns = max(self._newest_stamp_ns, stamp_ns)
+        elif stamp_ns <= self._newest_stamp_ns:
+            line = "left out an image whose stamp is not newer than that of the one before"
+            self.get_logger().warning(line, throttle_duration_sec=5.0)
+            self.counts.skipped += 1
+            return
+        self._newest_stamp_ns = stamp_ns
         if not self._sampler.wants(stamp_ns):
             self.counts.skipped += 1
             return
         self._sampler.keep(stamp_ns)
-        self._worker.put(Arrival(message, self._last_image_s))
+        self._worker.put(Arrival(message, arrived_s))
 
     # In the worker's thread
 
@@ -223,7 +218,7 @@ class EgoMotionNode(LifecycleNode):
                 self._fail(str(error))
         except Exception:
             if self.context.ok():  # else the node is going down, and publishing has failed
-                self._fail(f"a bug in lapose, please report it: {traceback.format_exc()}")
+                self._fail_by_bug()
 
     def _skip_frame(self, error: LaposeError) -> None:
         self.counts.undecodable += 1
@@ -257,7 +252,7 @@ class EgoMotionNode(LifecycleNode):
 
     def _start_anew(self) -> None:
         self._odometer.reset()
-        self._pose_base_camera: np.ndarray | None = None
+        self._pose_base_camera = None
         self._outputs.start_path()
 
     def _find_camera(self, camera_frame: str) -> np.ndarray:

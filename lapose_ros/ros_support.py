@@ -147,4 +147,6 @@ class _BufferLookup:
 def transform_to_pose(transform: Transform) -> np.ndarray:
     """Pose (4, 4) of the child frame in its parent."""
     position, rotation = transform.translation, transform.rotation
-    return make_pose([position.x, position.y, position.z], [rotation.x, rotation.y, rotation.z, rotation.w])
+    return make_pose(
+        np.array([position.x, position.y, position.z]), np.array([rotation.x, rotation.y, rotation.z, rotation.w])
+    )

@@ -77,20 +77,27 @@ def run_node(*parameters: str, timeout_s: float = 60.0) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
+def one_error(ended: subprocess.CompletedProcess[str]) -> str:
+    """The one line that is more than information."""
+    lines = [line for line in ended.stderr.strip().splitlines() if not line.startswith("[INFO]")]
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
 @pytest.mark.parametrize(
     ("parameter", "line"),
     [
         ("model:=no_such_model", "no model 'no_such_model'"),
         ("backend:=abacus", "parameter backend is 'abacus': choose one of auto, onnxruntime, torch"),
         ("rate_hz:=-1.0", "rate_hz out of range"),
+        ("image_topic:='my camera'", "'my camera' is no topic"),
         ("camera_xyz:=[1.0, 2.0]", "parameter camera_xyz has 2 numbers: give 3"),
     ],
 )
-def test_wrong_parameter_ends_with_one_line_and_exit_code_2(parameter: str, line: str):
-    ended = run_node(parameter)
+def test_wrong_parameter_ends_with_one_line_and_exit_code_2(parameter: str, line: str, tiny_model_dir: Path):
+    ended = run_node(f"model:={tiny_model_dir}", parameter)
     assert ended.returncode == 2
-    assert line in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
+    assert line in one_error(ended)
 
 
 def test_wrong_weights_end_with_one_line_and_exit_code_2(tmp_path: Path, tiny_model_dir: Path):
@@ -99,19 +106,15 @@ def test_wrong_weights_end_with_one_line_and_exit_code_2(tmp_path: Path, tiny_mo
     (tmp_path / "tokenizer.onnx").write_bytes(b"not a network")
     ended = run_node(f"model:={tmp_path}", "backend:=onnxruntime")
     assert ended.returncode == 2
-    errors = [line for line in ended.stderr.strip().splitlines() if "[INFO]" not in line]
-    assert len(errors) == 1
-    assert "tokenizer.onnx" in errors[0]
+    assert "tokenizer.onnx" in one_error(ended)
 
 
 def test_silent_topic_ends_with_one_line_that_names_the_image_topics(start_drive, tiny_model_dir: Path):
     start_drive()  # publishes /camera
     ended = run_node(f"model:={tiny_model_dir}", "image_topic:=/nowhere", "topic_timeout_s:=5.0")
     assert ended.returncode == 2
-    errors = [line for line in ended.stderr.strip().splitlines() if "[ERROR]" in line]
-    assert len(errors) == 1
-    assert "no image on /nowhere" in errors[0]
-    assert "/camera (sensor_msgs/msg/Image)" in errors[0]
+    assert "no image on /nowhere" in one_error(ended)
+    assert "/camera (sensor_msgs/msg/Image)" in one_error(ended)
 
 
 def test_interrupted_node_ends_quietly(tiny_model_dir: Path):
