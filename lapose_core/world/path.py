@@ -84,7 +84,7 @@ def _lane_position(rng: np.random.Generator, roads: Roads, along_BN: np.ndarray,
 def follow_lane(
     rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, span_B: np.ndarray, cruise_B: np.ndarray
 ) -> Path:
-    """Paths along the roads, from `begin_B` on for `span_B` metres; at speed (`cruise_B`, m/s) one steers more gently."""
+    """Paths along the roads, `span_B` metres from `begin_B` on; who cruises faster (m/s) steers more gently."""
     points = max(_LEAST_POINTS, int(span_B.max() / _STEP_M))
     step = span_B / (points - 1)
     along = begin_B[:, None] + step[:, None] * np.arange(-_MARGIN, points + _MARGIN)

@@ -10,6 +10,8 @@ from lapose_core.world.config import WorldConfig
 from lapose_core.world.roads import MOTORWAY, Roads
 from lapose_core.world.vehicle import Drive
 
+# Our own vehicle and the room about it: middle ahead of the rear axle, half length, half width.
+_MIDDLE_M, _HALF_LENGTH_M, _HALF_WIDTH_M = 1.4, 3.2, 1.3
 _AHEAD, _ONCOMING, _NEIGHBOURS, _CROSSING = 1, 3, 2, 4
 
 
@@ -68,17 +70,11 @@ def drive_traffic(rng: np.random.Generator, roads: Roads, drive: Drive, config: 
     heading = np.concatenate([heading, np.arctan2(direction * sin, direction * cos) + 0 * on], 2)
     on_street = ((on > 0) & (on < arc[..., t.LENGTH])).all(1)
 
-    # Nobody comes near our own vehicle, or there at all when the traffic is thin.
     count = x.shape[2]
-    dx, dy = x - drive.x_BT[:, :, None], y - drive.y_BT[:, :, None]
-    cos, sin = np.cos(drive.yaw_BT)[:, :, None], np.sin(drive.yaw_BT)[:, :, None]
-    forward, aside = dx * cos + dy * sin, dy * cos - dx * sin
-    # Between two frames a vehicle may pass by, so the box that is kept free also spans the step.
-    step = np.abs(np.diff(forward, axis=1, append=forward[:, -1:]))
-    near = ((np.abs(forward - 1.4) < 6.5 + step) & (np.abs(aside) < 2.4)).any(1)
-    present = ~near & (rng.random((B, count)) < np.clip(rng.gamma(1.5, config.traffic / 1.5, (B, 1)) / count, 0, 1))
+    present = rng.random((B, count)) < np.clip(rng.gamma(1.5, config.traffic / 1.5, (B, 1)) / count, 0, 1)
     present[:, -_CROSSING:] &= on_street & (roads.count_B > roads.chain)[:, None]
     cars = make_cars(rng, x, y, heading, np.broadcast_to(present[:, None], x.shape), 0.14)
+    cars[..., t.HALF_Z] *= ~_comes_near(drive, cars[..., 0, :])[:, None, :, None]
     cars[:, :-1, ..., t.NEXT_X], cars[:, :-1, ..., t.NEXT_Y] = (
         cars[:, 1:, ..., t.CENTRE_X],
         cars[:, 1:, ..., t.CENTRE_Y],
@@ -88,3 +84,16 @@ def drive_traffic(rng: np.random.Generator, roads: Roads, drive: Drive, config: 
         cars[:, 1:, ..., t.BOX_SIN],
     )
     return cars.reshape(B, T, -1, t.BOX_STRIDE)
+
+
+def _comes_near(drive: Drive, cars: np.ndarray) -> np.ndarray:
+    """Whether (B, N) each vehicle (B, T, N, BOX_STRIDE) touches ours, or may between two frames."""
+    dx, dy = cars[..., t.CENTRE_X] - drive.x_BT[:, :, None], cars[..., t.CENTRE_Y] - drive.y_BT[:, :, None]
+    cos, sin = np.cos(drive.yaw_BT)[:, :, None], np.sin(drive.yaw_BT)[:, :, None]
+    forward, aside = dx * cos + dy * sin - _MIDDLE_M, dy * cos - dx * sin
+    along = np.abs(cars[..., t.BOX_COS] * cos + cars[..., t.BOX_SIN] * sin)
+    across = np.sqrt(np.maximum(1 - along**2, 0))
+    long, wide = cars[..., t.HALF_X], cars[..., t.HALF_Y]
+    step = np.abs(np.diff(forward, axis=1, append=forward[:, -1:]))
+    touches = np.abs(forward) < _HALF_LENGTH_M + along * long + across * wide + step
+    return (touches & (np.abs(aside) < _HALF_WIDTH_M + across * long + along * wide)).any(1)

@@ -1,0 +1,114 @@
+"""Pictures, depth and flow say the same."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from lapose_core.errors import LaposeError
+from lapose_core.world import tables as t
+from lapose_core.world.clips import Clips, sample_clips
+from lapose_core.world.config import WorldConfig
+from lapose_core.world.flow import FlowGrid
+from lapose_core.world.render_cpu import render, trace_flow
+
+HEIGHT, WIDTH, STRIDE = 112, 240, 4
+
+
+@pytest.fixture(scope="module")
+def frames_BTCHW(clips: Clips) -> np.ndarray:
+    return render(clips, HEIGHT, WIDTH)
+
+
+@pytest.fixture(scope="module")
+def flow(clips: Clips) -> FlowGrid:
+    return trace_flow(clips, HEIGHT, WIDTH, STRIDE)
+
+
+def _cell_centres() -> np.ndarray:
+    x, y = np.meshgrid(np.arange(WIDTH // STRIDE), np.arange(HEIGHT // STRIDE))
+    return ((np.stack([x, y], -1).reshape(-1, 2) + 0.5) * STRIDE).astype(np.float32)
+
+
+def test_the_next_frame_warped_by_the_flow_looks_like_this_one(frames_BTCHW: np.ndarray, flow: FlowGrid):
+    def look_up(frame_CHW: np.ndarray, points_N2: np.ndarray) -> np.ndarray:
+        smooth = cv2.GaussianBlur(frame_CHW.transpose(1, 2, 0).astype(np.float32), (0, 0), 1.0)
+        return cv2.remap(smooth, points_N2[None, :, 0] - 0.5, points_N2[None, :, 1] - 0.5, cv2.INTER_LINEAR)[0]
+
+    still, warped = [], []
+    for clip, target_SN2, visible_SN in zip(frames_BTCHW, flow.target_BSN2, flow.visible_BSN, strict=True):
+        for now, later, target, visible in zip(clip[:-1], clip[1:], target_SN2, visible_SN, strict=True):
+            here = look_up(now, _cell_centres()[visible])
+            still.append(np.abs(here - look_up(later, _cell_centres()[visible])).mean())
+            warped.append(np.abs(here - look_up(later, target[visible])).mean())
+    assert np.mean(warped) < 0.3 * np.mean(still)
+    assert np.mean(warped) < 5.0
+
+
+def test_depth_puts_the_ground_at_height_zero(clips: Clips, flow: FlowGrid):
+    focal = WIDTH * clips.cameras_BTC[:, :, None, t.FOCAL]
+    centres = _cell_centres()
+    x, y = (centres[:, 0] - WIDTH / 2) / focal, (centres[:, 1] - HEIGHT / 2) / focal
+    ray = np.stack([x, y, np.ones_like(x)], -1) * np.where(np.isfinite(flow.depth_BTN), flow.depth_BTN, 0)[..., None]
+    poses = clips.pose_world_camera_BT44[:, :, None]
+    height = (poses[..., :3, :3] @ ray[..., None])[..., 2, 0] + poses[..., 2, 3]
+    near = np.isfinite(flow.depth_BTN) & (flow.depth_BTN < 60)
+    assert height[near].min() > -0.01
+    assert (np.abs(height[near]) < 0.02).mean() > 0.3
+
+
+def test_sky_moves_by_rotation_alone(clips: Clips, flow: FlowGrid):
+    sky = np.isinf(flow.depth_BTN[:, :-1]) & flow.visible_BSN
+    assert sky.mean() > 0.05
+    for b, s, n in np.argwhere(sky)[::97]:
+        focal = WIDTH * clips.cameras_BTC[b, s, t.FOCAL]
+        centre = np.array([WIDTH / 2, HEIGHT / 2])
+        ray = np.append((_cell_centres()[n] - centre) / focal, 1.0)
+        turned = clips.motions_BS44[b, s, :3, :3].T @ ray
+        np.testing.assert_allclose(flow.target_BSN2[b, s, n], turned[:2] / turned[2] * focal + centre, atol=0.02)
+
+
+def test_a_parked_camera_sees_no_flow_but_that_of_others():
+    config = WorldConfig(reversing_share=0.0, standing_share=1.0, traffic=0.0, bonnet_share=0.0)
+    clips = sample_clips(np.random.default_rng(0), 2, config, frames=2)
+    grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
+    np.testing.assert_allclose(grid.target_BSN2, np.broadcast_to(_cell_centres(), grid.target_BSN2.shape), atol=1e-2)
+    frames = render(clips, HEIGHT, WIDTH)
+    assert np.abs(frames[:, 0].astype(int) - frames[:, 1]).mean() < 0.1
+
+
+def test_traffic_carries_its_points_along():
+    config = WorldConfig(reversing_share=0.0, standing_share=1.0, traffic=20.0, bonnet_share=0.0, rate_hz=(5.0, 10.0))
+    clips = sample_clips(np.random.default_rng(1), 6, config, frames=2)
+    grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
+    moved = np.linalg.norm(grid.target_BSN2 - _cell_centres(), axis=-1) > 0.5
+    assert moved.any()
+    frames = render(clips, HEIGHT, WIDTH).astype(int)
+    change = np.abs(frames[:, 1] - frames[:, 0]).max(1)
+    centres = _cell_centres().astype(int)
+    assert change[:, centres[:, 1], centres[:, 0]][~moved[:, 0]].mean() < 3.0
+
+
+def test_the_own_bonnet_is_neither_followed_nor_measured():
+    config = replace(WorldConfig(), bonnet_share=1.0)
+    clips = sample_clips(np.random.default_rng(5), 6, config, frames=3)
+    grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
+    bonnet = np.isnan(grid.depth_BTN)
+    assert bonnet.any() and not (grid.visible_BSN & bonnet[:, :-1]).any()
+
+
+def test_pictures_have_contrast_and_are_neither_black_nor_white(frames_BTCHW: np.ndarray):
+    brightness = frames_BTCHW.mean((1, 2, 3, 4))
+    assert brightness.min() > 25 and brightness.max() < 215
+    assert frames_BTCHW.std((3, 4)).mean() > 25
+
+
+def test_without_numba_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "lapose_core.world.render_cpu")
+    with pytest.raises(LaposeError, match=r"pip install 'lapose\[world\]'"):
+        import lapose_core.world.render_cpu  # noqa: F401
