@@ -68,7 +68,8 @@ class Clips:
 def sample_clips(rng: np.random.Generator, count: int, config: WorldConfig | None = None, frames: int = 16) -> Clips:
     """Draw `count` clips of `frames` frames at random; the same generator state gives the same clips."""
     config = config or WorldConfig()
-    rate = np.exp(rng.uniform(*np.log(config.rate_hz), count))
+    slowest, fastest = np.log(config.rate_hz)
+    rate = np.exp(rng.uniform(slowest, fastest, count))
     time = np.arange(frames) / rate[:, None]
     roads = lay_roads(rng, count, config)
     drive = drive_along(rng, roads, config, time)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,6 +16,6 @@ class FlowGrid:
         depth_BTN: along the optical axis, metres, in every frame; inf for sky, nan for the own bonnet.
     """
 
-    target_BSN2: np.ndarray
-    visible_BSN: np.ndarray
-    depth_BTN: np.ndarray
+    target_BSN2: Any
+    visible_BSN: Any
+    depth_BTN: Any

@@ -1,6 +1,6 @@
 """The few operations that `shading` and `surfaces` are written in, on plain numbers.
 
-A compiler swaps them for its own: see `render_cpu` (numba) and `render_triton`.
+Each renderer compiles those with its own version of these: `render_cpu` (numba), `triton_kernels`.
 """
 
 import math

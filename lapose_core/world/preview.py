@@ -60,6 +60,7 @@ def write_contact_sheet(
 def _draw_arrows(image_HWC: np.ndarray, target_N2: np.ndarray, visible_N: np.ndarray, stride: int) -> None:
     columns = image_HWC.shape[1] // stride
     for n in np.flatnonzero(visible_N):
-        start = (np.array([n % columns, n // columns]) + 0.5) * stride
-        ends = np.round(start).astype(int), np.round(target_N2[n]).astype(int)
-        cv2.arrowedLine(image_HWC, *(tuple(map(int, end)) for end in ends), (255, 220, 0), 1, cv2.LINE_AA, 0, 0.25)
+        column, row = n % columns, n // columns
+        start = int((column + 0.5) * stride), int((row + 0.5) * stride)
+        end = round(float(target_N2[n, 0])), round(float(target_N2[n, 1]))
+        cv2.arrowedLine(image_HWC, start, end, (255, 220, 0), 1, cv2.LINE_AA, 0, 0.25)

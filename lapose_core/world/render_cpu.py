@@ -7,15 +7,18 @@ import hashlib
 import inspect
 import math
 import sys
-from types import FunctionType
+from typing import Any
 
 import numpy as np
 
 from lapose_core.errors import LaposeError
-from lapose_core.world import ops, shading, surfaces, tables
+from lapose_core.world import ops, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
-from lapose_core.world.shading import bonnet_colour, box_colour, expose, ground_colour, sky_colour, skyline
+from lapose_core.world.ground import ground_colour
+from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
+from lapose_core.world.sky import bonnet_colour, expose, sky_colour, skyline
+from lapose_core.world.solids import box_colour
 from lapose_core.world.surfaces import box_hit, crown_hit
 from lapose_core.world.tables import *
 from lapose_core.world.textures import texture_atlas
@@ -25,21 +28,6 @@ try:
     from numba import prange
 except ImportError as error:
     raise LaposeError("the rendered world needs numba: pip install 'lapose[world]'") from error
-
-
-def _compile(scope: dict, functions: list[FunctionType], digest: str = "", **options) -> None:
-    """Compile copies of the functions that see `scope` as their globals, and put them there.
-
-    With a digest of the sources in the name, numba's cache on disk never serves an older version.
-    """
-    for function in functions:
-        copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
-        copy.__module__, copy.__qualname__ = __name__, f"{function.__name__}_{digest}"
-        scope[function.__name__] = numba.njit(fastmath=True, error_model="numpy", **options)(copy)
-
-
-def _functions(module) -> list[FunctionType]:
-    return [v for v in vars(module).values() if isinstance(v, FunctionType) and v.__module__ == module.__name__]
 
 
 def _draw_rectangle(boxes, row, camera, focal, height, width):
@@ -201,22 +189,28 @@ def _trace(
                 visible[s, n] = first >= NOTHING if sky else first > cz * 0.985 - 0.05
 
 
-_scope = {"np": np, "math": math, "prange": prange}
-_scope.update({k: v for k, v in vars(tables).items() if k.isupper()})
-for _module in (ops, surfaces, shading):
-    _compile(_scope, _functions(_module))
-_compile(_scope, [_draw_rectangle, _hit, _first_hit])
-_digest = hashlib.sha256(
-    "".join(inspect.getsource(m) for m in (tables, ops, surfaces, shading, sys.modules[__name__])).encode()
-).hexdigest()[:10]
-_compile(_scope, [_draw, _trace], _digest, parallel=True, cache=True)
+def _compile() -> dict[str, Any]:
+    scope = {"np": np, "math": math, "prange": prange, **{k: v for k, v in vars(tables).items() if k.isupper()}}
+    plain = numba.njit(fastmath=True, error_model="numpy")
+    for module in (ops, *SHADING):
+        compile_copies(scope, functions_of(module), plain)
+    compile_copies(scope, [_draw_rectangle, _hit, _first_hit], plain)
+    # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
+    sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
+    digest = hashlib.sha256(sources.encode()).hexdigest()[:10]
+    parallel = numba.njit(fastmath=True, error_model="numpy", parallel=True, cache=True)
+    compile_copies(scope, [_draw, _trace], parallel, version=f"_{digest}")
+    return scope
+
+
+_compiled = _compile()
 
 
 def render(clips: Clips, height: int, width: int) -> np.ndarray:
     """Draw all frames: `frames_BTCHW`, uint8 RGB."""
     B, T = clips.stamps_ns_BT.shape
     frames = np.empty((B * T, 3, height, width), np.uint8)
-    _scope["_draw"](
+    _compiled["_draw"](
         clips.cameras_BTC.reshape(B * T, -1), clips.arcs_BAC.ravel(), clips.looks_BC.ravel(), clips.boxes_BTKC.ravel(),
         texture_atlas(), T, clips.arcs_BAC.shape[1], clips.boxes_BTKC.shape[2], frames,
     )  # fmt: skip
@@ -230,7 +224,7 @@ def trace_flow(clips: Clips, height: int, width: int, stride: int = 16) -> FlowG
     target = np.zeros((B * (T - 1), N, 2), np.float32)
     visible = np.zeros((B * (T - 1), N), np.bool_)
     depth = np.empty((B * T, N), np.float32)
-    _scope["_trace"](
+    _compiled["_trace"](
         clips.cameras_BTC.reshape(B * T, -1), clips.looks_BC.ravel(), clips.boxes_BTKC.ravel(), texture_atlas(), T,
         clips.boxes_BTKC.shape[2], height, width, stride, target, visible, depth,
     )  # fmt: skip

@@ -86,6 +86,12 @@ def texture(atlas, layer, u, v, lod):
     return (mix(fine, coarse, lod - to_float(level)) - 128.0) * (1.0 / 36.0)
 
 
+def random_texel(atlas, i, j):
+    """Random number of a cell, 0 to 1: the same for both compilers, and no integer overflow."""
+    cell = (j & (ATLAS_SIZE - 1)) * ATLAS_SIZE + (i & (ATLAS_SIZE - 1))
+    return (to_float(load(atlas, WHITE * LAYER_STRIDE + cell)) - 65.0) * (1.0 / 126.0)
+
+
 def arc_coordinates(arcs, row, x, y):
     """Point in the arc's start frame, its distance to the left of the arc, and whether the arc is beside it."""
     px = x - load(arcs, row + START_X)

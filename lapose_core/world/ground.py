@@ -1,0 +1,148 @@
+"""Colour of the ground: streets with their markings, kerb, pavement and verge.
+
+`pixel` is the width in metres that a pixel covers across the ray; it drives all filtering, so that nothing flickers.
+`arcs`, `boxes`, `looks` are flat tables, and `first`, `row`, `look` indices of rows in them. Written in `ops`.
+"""
+
+# ruff: noqa: F403, F405
+from lapose_core.world.ops import floor, load, log2, maximum, minimum, sqrt, to_int, where
+from lapose_core.world.surfaces import (
+    arc_along,
+    band,
+    clamp01,
+    mix,
+    nearest_streets,
+    pulse,
+    random_texel,
+    texture,
+)
+from lapose_core.world.tables import *
+
+
+def lane_lines(looks, look, along, lateral, across_px, along_px):
+    """Share of the pixel covered by lane, centre and edge lines."""
+    lanes = load(looks, look + LANES)
+    width = load(looks, look + LANE_WIDTH)
+    line = load(looks, look + LINE_HALF_WIDTH)
+    place = lateral / width + 0.5 * lanes
+    number = floor(place + 0.5)
+    between = (number > 0.5) & (number < lanes - 0.5)
+    centre = maximum(number - 0.5 * lanes, 0.5 * lanes - number) < 0.25
+    dash = pulse(along, load(looks, look + DASH_PERIOD), load(looks, look + DASH_LENGTH), along_px)
+    centre_paint = load(looks, look + CENTRE_PAINT)
+    # Centre paint: 0 none, 1 dashed, 2 solid.
+    solid = where(centre, clamp01(centre_paint - 1.0), 0.0)
+    paint = where(centre, clamp01(centre_paint), load(looks, look + LANE_PAINT))
+    inner = where(between, band((place - number) * width, line, across_px) * mix(dash, 1.0, solid) * paint, 0.0)
+    from_edge = maximum(lateral, -lateral) - (0.5 * lanes * width - 0.2)
+    return maximum(inner, band(from_edge, line, across_px) * load(looks, look + EDGE_PAINT))
+
+
+def zebra(looks, look, on_side, along, lateral, across_px, along_px):
+    """Share of the pixel covered by the stripes of a zebra crossing."""
+    first = band(along - load(looks, look + ZEBRA_A), 1.6, along_px)
+    second = band(along - load(looks, look + ZEBRA_B), 1.6, along_px)
+    from_junction = maximum(along, -along) - load(looks, look + CROSSING_SETBACK)
+    side = band(from_junction, 1.6, along_px) * load(looks, look + CROSSING_ZEBRA)
+    return where(on_side, side, maximum(first, second)) * pulse(lateral, 1.0, 0.5, across_px)
+
+
+def patches(looks, look, atlas, along, lateral, footprint):
+    """How much brighter the road is: stretches of other ages, a manhole here and there."""
+    width = load(looks, look + LANE_WIDTH)
+    cell_u = floor(along / 7.3)
+    cell_v = floor(lateral / width)
+    seed_u = load(looks, look + SEED_U)
+    seed_v = load(looks, look + SEED_V)
+    chance = random_texel(atlas, to_int(cell_u + seed_u), to_int(cell_v + seed_v))
+    patch = where(chance < 0.14, -1.0, where(chance > 0.9, 0.8, 0.0)) * load(looks, look + PATCHES)
+    hole_u = along - (cell_u + 0.5) * 7.3
+    hole_v = lateral - (cell_v + 0.35) * width
+    hole = band(sqrt(hole_u * hole_u + hole_v * hole_v), 0.33, footprint)
+    return where((chance > 0.42) & (chance < 0.47), patch - 0.55 * hole, patch)
+
+
+def ground_light(looks, look, atlas, x, y, lod, fine):
+    """Light on the ground, with shadows drawn out away from the sun and frayed by the fine texture."""
+    sun_x = load(looks, look + SUN_X)
+    sun_y = load(looks, look + SUN_Y)
+    scale = load(looks, look + SHADOW_SCALE)
+    u = (x * sun_x + y * sun_y) * scale * load(looks, look + SHADOW_STRETCH) + load(looks, look + SEED_V)
+    v = (y * sun_x - x * sun_y) * scale + load(looks, look + SEED_U)
+    blob = texture(atlas, FRACTAL, u, v, lod + load(looks, look + LOG2_SHADOW_SCALE))
+    blob = blob + 0.25 * fine - load(looks, look + SHADOW_LEVEL)
+    light = 1.0 - load(looks, look + SHADOW) * clamp01(0.5 + 2.5 * blob)
+    return light * (load(looks, look + AMBIENT) + load(looks, look + SUN) * load(looks, look + SUN_Z))
+
+
+def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
+    count = to_int(load(looks, look + ARC_COUNT))
+    road_edge, road_lateral, road_row, side_edge, side_lateral, side_row = nearest_streets(arcs, first, count, x, y)
+    on_side = side_edge < road_edge
+    edge = minimum(side_edge, road_edge)
+    junction = maximum(side_edge, road_edge)
+    lateral = where(on_side, side_lateral, road_lateral)
+    row = where(on_side, side_row, road_row)
+    along, tx, ty = arc_along(arcs, row, x, y)
+
+    # The pixel's footprint is long along the view and `pixel` wide across it.
+    level = sqrt(dx * dx + dy * dy) + 1e-6
+    stretch = minimum(sqrt(dx * dx + dy * dy + dz * dz) / maximum(-dz, 1e-4), 60.0)
+    facing = (dx * tx + dy * ty) / level
+    facing = maximum(facing, -facing)
+    aside = sqrt(maximum(1.0 - facing * facing, 0.0))
+    along_px = pixel * (stretch * facing + aside)
+    across_px = pixel * (stretch * aside + facing)
+    lod = log2(pixel * sqrt(stretch))
+
+    # Texture: fine and coarse, the fine one by material, both turned and moved by the scene's own amount.
+    texel = load(looks, look + TEXEL)
+    cos = load(looks, look + TEXTURE_COS)
+    sin = load(looks, look + TEXTURE_SIN)
+    seed_u = load(looks, look + SEED_U)
+    seed_v = load(looks, look + SEED_V)
+    on_road = edge < 0.0
+    kerb = load(looks, look + KERB)
+    paved = load(looks, look + PAVEMENT_WIDTH)
+    on_pavement = (edge >= 0.0) & (edge < paved)
+    u = where(on_pavement, along, x * cos - y * sin) / texel + seed_u
+    v = where(on_pavement, lateral, x * sin + y * cos) / texel + seed_v
+    layer = where(
+        on_road, load(looks, look + ROAD_LAYER), where(on_pavement, 1.0 * PAVING, load(looks, look + VERGE_LAYER))
+    )
+    contrast = where(edge < paved, load(looks, look + ROAD_CONTRAST), load(looks, look + VERGE_CONTRAST))
+    lod_texel = lod - load(looks, look + LOG2_TEXEL)
+    fine = texture(atlas, to_int(layer), u, v, lod_texel)
+    wide = where(on_road, 1.0 * ASPHALT, 1.0 * GRASS)
+    coarse = texture(atlas, to_int(wide), 0.11 * (0.8 * u + 0.6 * v), 0.11 * (0.8 * v - 0.6 * u), lod_texel - 3.18)
+    grain = 1.0 + contrast * fine + load(looks, look + STAIN_CONTRAST) * coarse
+
+    # Road, its patches and its paint.
+    patch = patches(looks, look, atlas, along, lateral, sqrt(along_px * across_px))
+    rough = grain * (1.0 + patch)
+    red = load(looks, look + ROAD_RED) * rough
+    green = load(looks, look + ROAD_GREEN) * rough
+    blue = load(looks, look + ROAD_BLUE) * rough
+    lines = where(junction < 0.3, 0.0, lane_lines(looks, look, along, lateral, across_px, along_px))
+    stripes = zebra(looks, look, on_side, along, lateral, across_px, along_px)
+    wear = load(looks, look + WEAR)
+    paint = mix(lines, 1.0, stripes) * clamp01(1.0 - wear - wear * (0.5 * fine + 0.7 * coarse))
+    bright = 1.0 + 0.25 * contrast * fine
+    red = mix(red, load(looks, look + PAINT_RED) * bright, paint)
+    green = mix(green, load(looks, look + PAINT_GREEN) * bright, paint)
+    blue = mix(blue, load(looks, look + PAINT_BLUE) * bright, paint)
+
+    # Beside it: kerb stone, pavement, verge, each blended over the pixel's width.
+    soft = 1.0 / (across_px + 0.01)
+    to_verge = clamp01(0.5 + (edge - paved) * soft)
+    to_side = clamp01(0.5 + edge * soft)
+    side_red = mix(load(looks, look + PAVEMENT_RED), load(looks, look + VERGE_RED), to_verge) * grain
+    side_green = mix(load(looks, look + PAVEMENT_GREEN), load(looks, look + VERGE_GREEN), to_verge) * grain
+    side_blue = mix(load(looks, look + PAVEMENT_BLUE), load(looks, look + VERGE_BLUE), to_verge) * grain
+    stone = band(edge - 0.08, 0.08, across_px) * kerb
+    red = mix(mix(red, side_red, to_side), 0.62, stone)
+    green = mix(mix(green, side_green, to_side), 0.61, stone)
+    blue = mix(mix(blue, side_blue, to_side), 0.58, stone)
+
+    light = ground_light(looks, look, atlas, x, y, lod, fine)
+    return red * light, green * light, blue * light

@@ -1,0 +1,272 @@
+"""The Triton kernels: the same picture and the same flow, from the same tables, as in `render_cpu`."""
+
+# ruff: noqa: F403, F405
+from typing import Any
+
+import triton
+import triton.language as tl
+
+from lapose_core.world import tables
+from lapose_core.world.ground import ground_colour
+from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
+from lapose_core.world.sky import bonnet_colour, expose, sky_colour, skyline
+from lapose_core.world.solids import box_colour
+from lapose_core.world.surfaces import box_hit, crown_hit
+from lapose_core.world.tables import *
+
+
+# Triton's own `ops`. They look `tl` up when called, as its interpreter wants it.
+def load(table, index):
+    return tl.load(table + index)
+
+
+def where(condition, a, b):
+    return tl.where(condition, a, b)
+
+
+def minimum(a, b):
+    return tl.minimum(a, b)
+
+
+def maximum(a, b):
+    return tl.maximum(a, b)
+
+
+def floor(x):
+    return tl.floor(x)
+
+
+def sqrt(x):
+    return tl.sqrt(x)
+
+
+def exp(x):
+    return tl.exp(x)
+
+
+def log2(x):
+    return tl.log2(x)
+
+
+def to_int(x):
+    return x.to(tl.int32)
+
+
+def to_float(x):
+    return x.to(tl.float32)
+
+
+def camera_ray(cameras, camera, x, y):
+    """World direction, of depth 1, of the point (x, y) in the picture at unit focal length."""
+    dx = load(cameras, camera) * x + load(cameras, camera + 1) * y + load(cameras, camera + 2)
+    dy = load(cameras, camera + 3) * x + load(cameras, camera + 4) * y + load(cameras, camera + 5)
+    dz = load(cameras, camera + 6) * x + load(cameras, camera + 7) * y + load(cameras, camera + 8)
+    return dx, dy, dz
+
+
+def in_camera(cameras, camera, x, y, z):
+    """World direction in the camera's axes."""
+    right = load(cameras, camera) * x + load(cameras, camera + 3) * y + load(cameras, camera + 6) * z
+    down = load(cameras, camera + 1) * x + load(cameras, camera + 4) * y + load(cameras, camera + 7) * z
+    ahead = load(cameras, camera + 2) * x + load(cameras, camera + 5) * y + load(cameras, camera + 8) * z
+    return right, down, ahead
+
+
+def first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y, reach):
+    """Depth and box row (-1: ground, or sky where the depth is `NOTHING`) of what each ray meets first.
+
+    The rays lie within `reach` of (middle_x, middle_y) in the picture at unit focal length; boxes clear of them are
+    skipped.
+    """
+    ox = load(cameras, camera + POSITION)
+    oy = load(cameras, camera + POSITION + 1)
+    oz = load(cameras, camera + POSITION + 2)
+    ground = -oz / tl.minimum(dz, -1e-9)
+    nearest = tl.where(ground < FAR, ground, NOTHING)
+    owner = to_int(0.0 * dz) - 1
+    norm = tl.sqrt(1.0 + middle_x * middle_x + middle_y * middle_y)
+    for k in range(to_int(load(cameras, camera + BOX_COUNT))):
+        box = row + k * BOX_STRIDE
+        right, down, ahead = in_camera(
+            cameras,
+            camera,
+            load(boxes, box + CENTRE_X) - ox,
+            load(boxes, box + CENTRE_Y) - oy,
+            load(boxes, box + CENTRE_Z) - oz,
+        )
+        hx = load(boxes, box + HALF_X)
+        hy = load(boxes, box + HALF_Y)
+        hz = load(boxes, box + HALF_Z)
+        radius = tl.sqrt(hx * hx + hy * hy + hz * hz)
+        along = tl.maximum((right * middle_x + down * middle_y + ahead) / norm, 0.0)
+        off_x = right - along * middle_x / norm
+        off_y = down - along * middle_y / norm
+        off_z = ahead - along / norm
+        off = tl.sqrt(off_x * off_x + off_y * off_y + off_z * off_z)
+        if off < radius + (along + radius) * reach:
+            if load(boxes, box + KIND) > CROWN - 0.5:
+                depth = crown_hit(boxes, box, atlas, ox, oy, oz, dx, dy, dz)
+            else:
+                depth = box_hit(boxes, box, ox, oy, oz, dx, dy, dz)
+            owner = tl.where(depth < nearest, box, owner)
+            nearest = tl.minimum(depth, nearest)
+    return nearest, owner
+
+
+def draw(
+    cameras,
+    arcs,
+    looks,
+    boxes,
+    atlas,
+    frames,
+    frames_per_scene,
+    arcs_per_scene,
+    boxes_per_frame,
+    HEIGHT: tl.constexpr,
+    WIDTH: tl.constexpr,
+    TILE_H: tl.constexpr,
+    TILE_W: tl.constexpr,
+):
+    """A tile of one frame."""
+    f = tl.program_id(0)
+    top = tl.program_id(1) // ((WIDTH + TILE_W - 1) // TILE_W) * TILE_H
+    left = tl.program_id(1) % ((WIDTH + TILE_W - 1) // TILE_W) * TILE_W
+    pixel = tl.arange(0, TILE_H * TILE_W)
+    i = top + pixel // TILE_W
+    j = left + pixel % TILE_W
+    scene = f // frames_per_scene
+    camera = f * CAMERA_STRIDE
+    first = scene * arcs_per_scene * ARC_STRIDE
+    look = scene * LOOK_STRIDE
+    focal = load(cameras, camera + FOCAL) * WIDTH
+    x = (to_float(j) + 0.5 - 0.5 * WIDTH) / focal
+    y = (to_float(i) + 0.5 - 0.5 * HEIGHT) / focal
+    dx, dy, dz = camera_ray(cameras, camera, x, y)
+    middle_x = (to_float(left) + 0.5 * TILE_W - 0.5 * WIDTH) / focal
+    middle_y = (to_float(top) + 0.5 * TILE_H - 0.5 * HEIGHT) / focal
+    reach = 0.5 * tl.sqrt(1.0 * TILE_W * TILE_W + TILE_H * TILE_H) / focal
+    row = f * boxes_per_frame * BOX_STRIDE
+    depth, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y, reach)
+
+    ox = load(cameras, camera + POSITION)
+    oy = load(cameras, camera + POSITION + 1)
+    oz = load(cameras, camera + POSITION + 2)
+    over = y - load(looks, look + BONNET_TOP) - load(looks, look + BONNET_CURVE) * x * x
+    bonnet = over > 0.0
+    sky = (depth >= NOTHING) & (over <= 0.0)
+    box = (owner >= 0) & (over <= 0.0)
+    ground = (owner < 0) & (depth < NOTHING) & (over <= 0.0)
+    near = tl.minimum(depth, FAR)
+    red = 0.0 * x
+    green = 0.0 * x
+    blue = 0.0 * x
+    if tl.max(to_int(ground), 0) > 0:
+        r, g, b = ground_colour(
+            arcs, first, looks, look, atlas, ox + near * dx, oy + near * dy, dx, dy, tl.minimum(dz, -1e-4), near / focal
+        )
+        red = tl.where(ground, r, red)
+        green = tl.where(ground, g, green)
+        blue = tl.where(ground, b, blue)
+    if tl.max(to_int(box), 0) > 0:
+        r, g, b = box_colour(
+            boxes, tl.maximum(owner, row), looks, look, atlas, ox, oy, oz, dx, dy, dz, near, near / focal
+        )
+        red = tl.where(box, r, red)
+        green = tl.where(box, g, green)
+        blue = tl.where(box, b, blue)
+    if tl.max(to_int(sky), 0) > 0:
+        r, g, b = sky_colour(looks, look, atlas, dx, dy, dz, 1.0 / focal)
+        r, g, b = skyline(looks, look, atlas, dx, dy, dz, 1.0 / focal, r, g, b)
+        red = tl.where(sky, r, red)
+        green = tl.where(sky, g, green)
+        blue = tl.where(sky, b, blue)
+    if tl.max(to_int(bonnet), 0) > 0:
+        r, g, b = bonnet_colour(looks, look, atlas, x, y, over, 1.0 / focal)
+        red = tl.where(bonnet, r, red)
+        green = tl.where(bonnet, g, green)
+        blue = tl.where(bonnet, b, blue)
+    red, green, blue = expose(looks, look, red, green, blue, tl.where(ground | box, near, 0.0))
+    inside = (i < HEIGHT) & (j < WIDTH)
+    target = frames + f * 3 * HEIGHT * WIDTH + i * WIDTH + j
+    tl.store(target, to_int(red + 0.5).to(tl.uint8), mask=inside)
+    tl.store(target + HEIGHT * WIDTH, to_int(green + 0.5).to(tl.uint8), mask=inside)
+    tl.store(target + 2 * HEIGHT * WIDTH, to_int(blue + 0.5).to(tl.uint8), mask=inside)
+
+
+def trace(
+    cameras,
+    looks,
+    boxes,
+    atlas,
+    target,
+    visible,
+    depth,
+    frames_per_scene,
+    boxes_per_frame,
+    HEIGHT: tl.constexpr,
+    WIDTH: tl.constexpr,
+    STRIDE: tl.constexpr,
+    CELLS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Flow at a block of cells of one frame."""
+    f = tl.program_id(0)
+    n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = n < CELLS
+    scene = f // frames_per_scene
+    step = f % frames_per_scene
+    look = scene * LOOK_STRIDE
+    camera = f * CAMERA_STRIDE
+    ahead = tl.where(step < frames_per_scene - 1, camera + CAMERA_STRIDE, camera)
+    focal = load(cameras, camera + FOCAL) * WIDTH
+    x = ((to_float(n % (WIDTH // STRIDE)) + 0.5) * STRIDE - 0.5 * WIDTH) / focal
+    y = ((to_float(n // (WIDTH // STRIDE)) + 0.5) * STRIDE - 0.5 * HEIGHT) / focal
+    bonnet_top = load(looks, look + BONNET_TOP)
+    bonnet_curve = load(looks, look + BONNET_CURVE)
+    bonnet_edge = bonnet_top + bonnet_curve * x * x
+    hidden = y > bonnet_edge
+    dx, dy, dz = camera_ray(cameras, camera, x, y)
+    row = f * boxes_per_frame * BOX_STRIDE
+    z, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, 0.0, 0.0, 1e3)
+    sky = z >= NOTHING
+    tl.store(depth + f * CELLS + n, tl.where(hidden, 0.0, z), mask=inside)
+    if step < frames_per_scene - 1:
+        # The point goes with its box.
+        px = load(cameras, camera + POSITION) + z * dx
+        py = load(cameras, camera + POSITION + 1) + z * dy
+        pz = load(cameras, camera + POSITION + 2) + z * dz
+        box = tl.maximum(owner, row)
+        qx = px - load(boxes, box + CENTRE_X)
+        qy = py - load(boxes, box + CENTRE_Y)
+        lx = qx * load(boxes, box + BOX_COS) + qy * load(boxes, box + BOX_SIN)
+        ly = qy * load(boxes, box + BOX_COS) - qx * load(boxes, box + BOX_SIN)
+        next_cos = load(boxes, box + NEXT_COS)
+        next_sin = load(boxes, box + NEXT_SIN)
+        px = tl.where(owner >= 0, load(boxes, box + NEXT_X) + lx * next_cos - ly * next_sin, px)
+        py = tl.where(owner >= 0, load(boxes, box + NEXT_Y) + lx * next_sin + ly * next_cos, py)
+        px = tl.where(sky, dx, px - load(cameras, ahead + POSITION))
+        py = tl.where(sky, dy, py - load(cameras, ahead + POSITION + 1))
+        pz = tl.where(sky, dz, pz - load(cameras, ahead + POSITION + 2))
+        cx, cy, cz = in_camera(cameras, ahead, px, py, pz)
+        deep = tl.maximum(cz, 0.01)
+        u = focal * cx / deep + 0.5 * WIDTH
+        v = focal * cy / deep + 0.5 * HEIGHT
+        row = row + boxes_per_frame * BOX_STRIDE
+        z, owner = first_hit(cameras, ahead, boxes, row, atlas, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3)
+        clear = tl.where(sky, z >= NOTHING, z > cz * 0.985 - 0.05)
+        clear = clear & (cy / deep < bonnet_top + bonnet_curve * cx / deep * cx / deep)
+        clear = clear & (cz > NEAR) & (u >= 0.0) & (u < WIDTH) & (v >= 0.0) & (v < HEIGHT) & (y <= bonnet_edge)
+        s = (scene * (frames_per_scene - 1) + step) * CELLS + n
+        tl.store(target + 2 * s, tl.where(hidden, 0.0, u), mask=inside)
+        tl.store(target + 2 * s + 1, tl.where(hidden, 0.0, v), mask=inside)
+        tl.store(visible + s, clear.to(tl.int8), mask=inside)
+
+
+def compile_kernels() -> dict[str, Any]:
+    """Triton's `draw` and `trace`, with all that they call."""
+    scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
+    operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float)
+    shading = [function for module in SHADING for function in functions_of(module)]
+    compile_copies(scope, (*operations, *shading, camera_ray, in_camera, first_hit, draw, trace), triton.jit)
+    return scope
