@@ -1,4 +1,4 @@
-"""The few operations that `shading` and `surfaces` are written in, on plain numbers.
+"""The few operations that `surfaces`, `ground`, `solids` and `sky` are written in, on plain numbers.
 
 Each renderer compiles those with its own version of these: `render_cpu` (numba), `triton_kernels`.
 """
