@@ -26,12 +26,17 @@ class InverseDynamics(nn.Module):
         self.squeeze = mlp(width, width, width, config.action_width)
         self.widen = mlp(config.action_width, width, width, width)
 
-    def forward(self, tokens_BTND: Tensor, intervals_BS: Tensor) -> Tensor:
-        """Latent actions (B, T - 1, K) of B runs of T <= context_frames frames, S = T - 1 intervals in seconds."""
+    def forward(self, tokens_BTND: Tensor, intervals_BS: Tensor, hint_BSD: Tensor | None = None) -> Tensor:
+        """Latent actions (B, T - 1, K) of B runs of T <= context_frames frames, S = T - 1 intervals in seconds.
+
+        A hint, if there is one, is what the queries start from.
+        """
         batch, frames, _, width = tokens_BTND.shape
         tokens_BTND = tokens_BTND + self.frame_TD[:frames, None]
         first_B1D = self.query_D.expand(batch, 1, width)
         later_BSD = self.query_D + self.interval(intervals_BS)
+        if hint_BSD is not None:
+            later_BSD = later_BSD + hint_BSD
         query_BT1D = torch.cat([first_B1D, later_BSD], dim=1)[:, :, None]
         seen_BTND = self.transformer(torch.cat([query_BT1D.to(tokens_BTND.dtype), tokens_BTND], dim=2))
         return self.squeeze(seen_BTND[:, 1:, 0])

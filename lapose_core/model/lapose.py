@@ -74,7 +74,10 @@ class LAPose(nn.Module):
         tokens_X2ND = torch.stack(embedded, dim=1)
         if kept_tokens is not None:
             tokens_X2ND = tokens_X2ND[:, :, kept_tokens]
-        actions_XK = self.inverse_dynamics(tokens_X2ND, intervals_BS.reshape(-1, 1))[:, 0]
+        hint_XD = self.matching.embed_fields(
+            *(tuple(value.flatten(0, 1) for value in found) for found in (forth_BSNC, back_BSNC))
+        )
+        actions_XK = self.inverse_dynamics(tokens_X2ND, intervals_BS.reshape(-1, 1), hint_XD[:, None])[:, 0]
         actions_BSK = actions_XK.unflatten(0, (batch, steps))
         return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
 
@@ -105,15 +108,14 @@ class LAPose(nn.Module):
     ) -> tuple[Matches | None, Tensor]:
         """Matches of the earlier frame in the later one, and the latent actions."""
         tokens_B2ND = torch.stack([previous["tokens"], current["tokens"]], dim=1)
-        forth = None
+        forth = hint_B1D = None
         if self.matching is not None:
-            forth = self.matching(previous, current)
-            back = self.matching(current, previous)
-            tokens_B2ND = tokens_B2ND + torch.stack([self._embed(forth), self._embed(back)], dim=1)
-        return forth, self.inverse_dynamics(tokens_B2ND, interval_s_B[:, None])[:, 0]
-
-    def _embed(self, matches: Matches) -> Tensor:
-        return self.matching.embed_matches(matches.target_BN2, self.matching.confidence(matches))
+            forth, back = self.matching(previous, current), self.matching(current, previous)
+            found = [(matches.target_BN2, self.matching.confidence(matches)) for matches in (forth, back)]
+            embedded = [self.matching.embed_matches(*matches) for matches in found]
+            tokens_B2ND = tokens_B2ND + torch.stack(embedded, dim=1)
+            hint_B1D = self.matching.embed_fields(*found)[:, None]
+        return forth, self.inverse_dynamics(tokens_B2ND, interval_s_B[:, None], hint_B1D)[:, 0]
 
     @classmethod
     def load(cls, folder: Path) -> LAPose:

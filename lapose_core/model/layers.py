@@ -50,11 +50,18 @@ class Block(nn.Module):
 
 
 def mlp(*widths: int) -> nn.Sequential:
-    """Linear layers of the given widths with GELU between them."""
+    """Linear layers of the given widths with GELU between them.
+
+    They start so that signals keep their size and biases are zero: by torch's default six layers in a row, as around
+    the bottleneck, leave a hundredth of the signal beside their biases, and nothing is learned for a long time.
+    """
     layers: list[nn.Module] = []
     for i, (inner, outer) in enumerate(itertools.pairwise(widths)):
         layers += [nn.GELU()] if i else []
-        layers.append(nn.Linear(inner, outer))
+        linear = nn.Linear(inner, outer)
+        nn.init.normal_(linear.weight, std=math.sqrt((2.0 if i else 1.0) / inner))
+        nn.init.zeros_(linear.bias)
+        layers.append(linear)
     return nn.Sequential(*layers)
 
 

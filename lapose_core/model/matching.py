@@ -55,6 +55,8 @@ class GlobalMatching(nn.Module):
         cells = (config.patch // QUERY_STRIDE) ** 2
         numbers = 2 * (2 * self.FREQUENCIES + 2) + 3 + 2
         self.embed = mlp(cells * numbers, config.width, config.width)
+        queries = (config.image_height // QUERY_STRIDE) * (config.image_width // QUERY_STRIDE)
+        self.embed_field = mlp(2 * queries * 5, 256, config.width)
         self.register_buffer("queries_N2", cell_centres(config, QUERY_STRIDE), persistent=False)
         self.register_buffer("coarse_K2", cell_centres(config, COARSE_STRIDE), persistent=False)
 
@@ -87,6 +89,18 @@ class GlobalMatching(nn.Module):
         side = self.config.patch // QUERY_STRIDE
         cells = numbers_BNC.view(-1, rows, side, columns, side, numbers_BNC.shape[-1])
         return self.embed(cells.permute(0, 1, 3, 2, 4, 5).flatten(3).flatten(1, 2))
+
+    def embed_fields(self, forth: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor]) -> Tensor:
+        """(B, D) embedding of a pair's whole fields of displacements (target, confidence), there and back.
+
+        Rotation is nearly linear in them: what attention must find out, one matrix can read off.
+        """
+        numbers = []
+        for target_BN2, confidence_BN3 in (forth, back):
+            shift_BN2 = (target_BN2 - self.queries_N2) / self.config.image_width
+            sure_BN1 = confidence_BN3[..., 1:2] * 2
+            numbers += [torch.tanh(shift_BN2 * 24) * sure_BN1, shift_BN2 * 4 * sure_BN1, sure_BN1]
+        return self.embed_field(torch.cat(numbers, dim=-1).flatten(1))
 
     @staticmethod
     def confidence(matches: Matches) -> Tensor:

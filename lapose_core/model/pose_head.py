@@ -35,6 +35,9 @@ class PoseHead(nn.Module):
         self.step = mlp(width, width, 8)
         self.scale = mlp(width, width, 1)
         self.doubt = mlp(width, width, 6)
+        for decoder in (self.step, self.scale, self.doubt):
+            # First guess: the middle of everything.
+            decoder[-1].weight.data *= 0.1
 
     def forward(self, widened_BSD: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
         """Decode S = 1 .. clip_length - 1 steps.
