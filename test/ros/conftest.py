@@ -57,6 +57,7 @@ def start_drive(tiny_model_dir: Path) -> Iterator[Callable[..., Drive]]:
             return drive
 
         yield start
+    gc.collect()  # a lifecycle node keeps its participant until then
 
 
 @contextmanager
@@ -65,7 +66,6 @@ def participant() -> Iterator[Context]:
     rclpy.init(context=context)
     yield context
     context.try_shutdown()
-    gc.collect()  # a lifecycle node keeps its participant until then
 
 
 @contextmanager

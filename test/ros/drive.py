@@ -68,15 +68,17 @@ class Drive:
         helper.create_subscription(TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), 100)
 
     def wait_for_node(self) -> None:
-        topics = ("odometry", "path", "ego_motion")
-        wait_until(
-            lambda: (
-                self._camera.get_subscription_count() == 1
-                and all(self.helper.count_publishers(f"/lapose/{topic}") for topic in topics)
-                and all(self.node.count_subscribers(f"/lapose/{topic}") for topic in topics)
-                and self.helper.count_publishers("/tf") > 0
-            )
-        )
+        """Until camera and node, and node and listener, have found each other, as both sides see it."""
+        topics = {"/camera", "/lapose/odometry", "/lapose/path", "/lapose/ego_motion", "/tf"}
+
+        def have_met() -> bool:
+            readers = [s for n in (self.helper, self.node) for s in n.subscriptions if s.topic_name in topics]
+            writers = [p for n in (self.helper, self.node) for p in n.publishers if p.topic_name in topics]
+            met = [s.topic_name for s in readers if s.get_publisher_count()]
+            met_too = [p.topic_name for p in writers if p.get_subscription_count()]
+            return set(met) == set(met_too) == topics
+
+        wait_until(have_met)
 
     def show(self, message) -> None:
         """Publish one image and do not wait."""
