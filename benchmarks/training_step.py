@@ -50,7 +50,9 @@ def main() -> None:
         "whole step": median_ms(lambda: trainer.train_step(next(source))),
     }
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{config.preset}, {config.clips} clips of {config.frames} frames at {sizes.image_width}x{sizes.image_height}")
+    print(
+        f"{config.preset}, {config.clips} clips of {config.frames} frames at {sizes.image_width}x{sizes.image_height}"
+    )
     for part, milliseconds in figures.items():
         print(f"{part:24} {milliseconds:9.1f} ms")
     print(json.dumps({"machine": name, "torch": torch.__version__, **{k: round(v, 2) for k, v in figures.items()}}))

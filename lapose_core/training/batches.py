@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -31,7 +31,6 @@ class ClipBatch:
         translation_BS3, quaternion_BS4, fov_x_B: true motions (metres; x y z w, w >= 0; radians).
         target_BSN2, visible_BSN: exact flow of each step's cells into the next frame (pixels).
         back_target_BSN2, back_visible_BSN: of the next frame's cells into this one; None where pictures are drawn.
-        forth_BSN5, back_BSN5: matches that the network found in pictures (position and confidence), in their place.
     """
 
     frames_BTCHW: Tensor | None
@@ -43,8 +42,6 @@ class ClipBatch:
     visible_BSN: Tensor
     back_target_BSN2: Tensor | None = None
     back_visible_BSN: Tensor | None = None
-    forth_BSN5: Tensor | None = None
-    back_BSN5: Tensor | None = None
 
     @property
     def motions(self) -> MotionTarget:
@@ -76,21 +73,11 @@ class ClipBatch:
         return [getattr(self, item.name) for item in fields(self)]
 
 
-def batches(
-    train: TrainConfig,
-    model: ModelConfig,
-    device: torch.device,
-    find: Callable[[ClipBatch], ClipBatch] | None = None,
-) -> Iterator[ClipBatch]:
-    """Endless batches on the device, new clips each time (but for `reuse`).
-
-    Args:
-        find: turns the pictures of a single clip into what is trained on, once for all its uses; only on the CPU.
-    """
+def batches(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
+    """Endless batches on the device, new clips each time (but for `reuse`)."""
     if device.type == "cuda" and train.task != "motion":
         return _drawn_on_gpu(train, model, device)
-    fresh = _ahead(_Drawn(train, model), train.draw_workers)
-    return _reused(map(find, fresh) if find else fresh, train, device)
+    return _reused(_ahead(_Drawn(train, model), train.draw_workers), train, device)
 
 
 def _motion_tensors(clips: Clips) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -110,7 +97,7 @@ def draw(rng: np.random.Generator, train: TrainConfig, model: ModelConfig, count
     height, width = model.image_height, model.image_width
     forth = trace_flow(clips, height, width, QUERY_STRIDE)
     flow = [torch.from_numpy(forth.target_BSN2), torch.from_numpy(forth.visible_BSN)]
-    if train.task == "motion" and train.matches == "exact":
+    if train.task == "motion":
         back = trace_flow(_backwards(clips), height, width, QUERY_STRIDE)
         flow += [torch.from_numpy(back.target_BSN2[:, ::-1].copy()), torch.from_numpy(back.visible_BSN[:, ::-1].copy())]
         return ClipBatch(None, *_motion_tensors(clips), *flow)

@@ -13,7 +13,7 @@ from lapose_core.errors import LaposeError
 
 #: What each task trains: the beginnings of the parameters' names.
 TASKS: dict[str, tuple[str, ...]] = {
-    "matching": ("tokenizer.", "matching.coarse", "matching.fine"),
+    "matching": ("tokenizer.stem", "tokenizer.coarse", "tokenizer.fine", "matching.coarse", "matching.fine"),
     "motion": ("matching.embed", "inverse_dynamics.", "pose_head."),
     "all": ("",),
 }
@@ -25,8 +25,8 @@ class TrainConfig:
 
     Attributes:
         preset: model preset.
-        task: `matching` trains stem and matching alone; `motion` trains inverse dynamics and pose head on matches;
-            `all` trains everything on pictures.
+        task: `matching` trains stem and matching alone; `motion` trains inverse dynamics and pose head on the world's
+            exact flow with simulated matching errors, without drawing a picture; `all` trains everything on pictures.
         steps: optimiser steps of this run.
         minutes: stop earlier, after so many minutes, with the learning rate's schedule fitted to them; 0 for no limit.
         leg, legs: this run is so many-th of so many that go on from each other under one learning rate schedule.
@@ -36,8 +36,6 @@ class TrainConfig:
         precision: `bf16` or `fp32`.
         device: `cuda`, `cpu`, or `auto`.
         draw_workers: processes (CPU) that draw ahead; a GPU draws in the training process.
-        matches: for task `motion`: `exact`, the world's flow with simulated errors, and no pictures; or `found`, by the
-            weights as they are in drawn pictures.
         reuse: how often a clip that was drawn on the CPU is trained on, each time in another light.
         short_share: share of steps on a window of random length, as it is while it fills.
         blind_share: share of clips whose image tokens are hidden.
@@ -65,7 +63,6 @@ class TrainConfig:
     precision: str = "bf16"
     device: str = "auto"
     draw_workers: int = 1
-    matches: str = "exact"
     reuse: int = 1
     short_share: float = 0.25
     blind_share: float = 0.25
@@ -100,8 +97,6 @@ class TrainConfig:
         config = cls(**values)
         if config.task not in TASKS:
             raise LaposeError(f"{path}: task must be one of {', '.join(TASKS)}, not {config.task!r}")
-        if config.matches not in ("exact", "found"):
-            raise LaposeError(f"{path}: matches must be exact or found, not {config.matches!r}")
         if not 1 <= config.leg <= config.legs:
             raise LaposeError(f"{path}: leg must be from 1 to {config.legs}, the number of legs, not {config.leg}")
         return config

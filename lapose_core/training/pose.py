@@ -5,7 +5,6 @@ Latent actions have no pretraining yet: the inverse dynamics model learns togeth
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import random
@@ -75,6 +74,10 @@ class Trainer:
         for name, parameter in model.named_parameters():
             trained = name.startswith(TASKS[config.task]) and not name.startswith(tuple(config.frozen))
             parameter.requires_grad_(trained)
+        self.matching_learns = any(
+            parameter.requires_grad and name.startswith(TASKS["matching"])
+            for name, parameter in model.named_parameters()
+        )
         self.optimizer = _optimizer(model, config)
         self.average = AveragedWeights(model, config.average_decay)
         self.averages: dict[str, float] = defaultdict(float)
@@ -84,7 +87,7 @@ class Trainer:
 
     def run(self) -> None:
         held_out = self._held_out()
-        fresh = batches(self.config, self.sizes, self.device, self._find)
+        fresh = batches(self.config, self.sizes, self.device)
         while self.progress < 1.0:
             self.train_step(next(fresh))
             if self.step % self.config.log_every == 0:
@@ -134,7 +137,7 @@ class Trainer:
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         self.model.train()
         if self.config.task == "motion":
-            return _all_pose_losses(self._predict_from_matches(batch), batch)
+            return _all_pose_losses(self._predict_from_flow(batch), batch)
         frames = augment(batch.frames_BTCHW)
         if self.config.task == "matching":
             with self._precision():
@@ -143,21 +146,8 @@ class Trainer:
         blind_B = torch.rand(frames.shape[0], device=self.device) < self.config.blind_share
         with self._precision():
             prediction, matches = self.model(frames, batch.intervals_BS, blind_B)
-        return _all_pose_losses(prediction, batch) | self._matching_losses(matches, batch)
-
-    @torch.no_grad()
-    def _find(self, batch: ClipBatch) -> ClipBatch:
-        """For task `motion`: what the matching finds in the pictures, both ways, in place of the pictures."""
-        if self.config.task != "motion" or batch.frames_BTCHW is None:
-            return batch
-        maps = self._descriptors(augment(batch.frames_BTCHW))
-        previous = {name: value[:, :-1].flatten(0, 1) for name, value in maps.items()}
-        current = {name: value[:, 1:].flatten(0, 1) for name, value in maps.items()}
-        found = []
-        for matches in (self.model.matching(previous, current), self.model.matching(current, previous)):
-            numbers = torch.cat([matches.target_BN2, self.model.matching.confidence(matches)], dim=-1)
-            found.append(numbers.unflatten(0, batch.intervals_BS.shape))
-        return dataclasses.replace(batch, frames_BTCHW=None, forth_BSN5=found[0], back_BSN5=found[1])
+        losses = _all_pose_losses(prediction, batch)
+        return losses | self._matching_losses(matches, batch) if self.matching_learns else losses
 
     def _descriptors(self, frames_BTCHW: Tensor) -> dict[str, Tensor]:
         flat = frames_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -174,13 +164,10 @@ class Trainer:
         target, visible = batch.target_BSN2.flatten(0, 1), batch.visible_BSN.flatten(0, 1)
         return matching_losses(matches, target, visible, self.sizes)
 
-    def _predict_from_matches(self, batch: ClipBatch) -> dict[str, Tensor]:
+    def _predict_from_flow(self, batch: ClipBatch) -> dict[str, Tensor]:
         size = self.sizes.image_width, self.sizes.image_height
-        if batch.forth_BSN5 is not None:
-            forth, back = (value.float().split((2, 3), dim=-1) for value in (batch.forth_BSN5, batch.back_BSN5))
-        else:
-            forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
-            back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
+        forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
+        back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
         kept = None
         if self.model.training and self.config.token_share < 1:
             tokens = math.prod(self.sizes.grid)
@@ -202,7 +189,7 @@ class Trainer:
                 "draw_workers": min(1, self.config.draw_workers),
             }
         )
-        clips: Iterator[ClipBatch] = batches(settings, self.sizes, self.device, self._find)
+        clips: Iterator[ClipBatch] = batches(settings, self.sizes, self.device)
         count = math.ceil(VALIDATION_CLIPS / self.config.clips)
         return [next(clips) for _ in range(count)]
 
@@ -217,7 +204,7 @@ class Trainer:
             matches = prediction = None
             with self._precision():
                 if self.config.task == "motion":
-                    prediction = self._predict_from_matches(batch)
+                    prediction = self._predict_from_flow(batch)
                 elif self.config.task == "matching":
                     matches = self._match(batch.frames_BTCHW.float() / 255)
                 else:
