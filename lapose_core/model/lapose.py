@@ -58,13 +58,15 @@ class LAPose(nn.Module):
         back_BSNC: tuple[Tensor, Tensor],
         intervals_BS: Tensor,
         kept_tokens: Tensor | None = None,
+        tokens_BTND: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """The pose head's prediction from given matches alone: no images, no image tokens.
+        """The pose head's prediction from given matches: no images needed.
 
         Args:
             forth_BSNC, back_BSNC: target (B, S, N, 2) and confidence (B, S, N, 3) of each step's cells in the next
                 frame, and of the next frame's cells in this one (`GlobalMatching`).
             kept_tokens: indices of the tokens to look at; all by default. Fewer are cheaper, and a good exercise.
+            tokens_BTND: image tokens, those kept alone; hidden by default.
         """
         batch, steps = intervals_BS.shape
         embedded = [
@@ -74,6 +76,8 @@ class LAPose(nn.Module):
         tokens_X2ND = torch.stack(embedded, dim=1)
         if kept_tokens is not None:
             tokens_X2ND = tokens_X2ND[:, :, kept_tokens]
+        if tokens_BTND is not None:
+            tokens_X2ND = tokens_X2ND + torch.stack([tokens_BTND[:, :-1], tokens_BTND[:, 1:]], dim=2).flatten(0, 1)
         hint_XD = self.matching.embed_fields(
             *(tuple(value.flatten(0, 1) for value in found) for found in (forth_BSNC, back_BSNC))
         )

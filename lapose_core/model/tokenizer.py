@@ -87,14 +87,24 @@ class ImageTokenizer(nn.Module):
             fine, maps = self.stem(maps)
             if self.config.matching_width:
                 features = self._descriptors(fine, maps)
-        tokens_BND = self.embed(maps).flatten(2).transpose(1, 2) + self.position_ND
+        return {"tokens": self.tokens(maps), **features}
+
+    def tokens(self, maps_BCHW: Tensor, kept_tokens: Tensor | None = None) -> Tensor:
+        """(B, N, D) tokens from the stem's maps (from normalised frames, where there is no stem).
+
+        Only those of the indices `kept_tokens`, where given: cheaper in training.
+        """
+        tokens_BND = self.embed(maps_BCHW).flatten(2).transpose(1, 2) + self.position_ND
+        if kept_tokens is not None:
+            tokens_BND = tokens_BND[:, kept_tokens]
         for block in self.blocks:
             tokens_BND = block(tokens_BND)
-        return {"tokens": self.norm(tokens_BND), **features}
+        return self.norm(tokens_BND)
 
     def descriptors(self, frames_BCHW: Tensor) -> dict[str, Tensor]:
-        """Only what matching needs: no tokens."""
-        return self._descriptors(*self.stem(self._normalise(frames_BCHW)))
+        """No tokens: only what matching needs, and the stem's `maps` (B, C, H/8, W/8) that tokens are made from."""
+        fine, maps = self.stem(self._normalise(frames_BCHW))
+        return self._descriptors(fine, maps) | {"maps": maps}
 
     def _normalise(self, frames_BCHW: Tensor) -> Tensor:
         if frames_BCHW.dtype == torch.uint8:

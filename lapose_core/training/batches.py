@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -31,6 +31,8 @@ class ClipBatch:
         translation_BS3, quaternion_BS4, fov_x_B: true motions (metres; x y z w, w >= 0; radians).
         target_BSN2, visible_BSN: exact flow of each step's cells into the next frame (pixels).
         back_target_BSN2, back_visible_BSN: of the next frame's cells into this one; None where pictures are drawn.
+        maps_BTCHW, forth_BSN5, back_BSN5: in place of pictures, what frozen parts make of them: the stem's maps, and
+            matches both ways (position and confidence).
     """
 
     frames_BTCHW: Tensor | None
@@ -42,6 +44,9 @@ class ClipBatch:
     visible_BSN: Tensor
     back_target_BSN2: Tensor | None = None
     back_visible_BSN: Tensor | None = None
+    maps_BTCHW: Tensor | None = None
+    forth_BSN5: Tensor | None = None
+    back_BSN5: Tensor | None = None
 
     @property
     def motions(self) -> MotionTarget:
@@ -58,7 +63,7 @@ class ClipBatch:
     def window(self, begin: int, end: int) -> ClipBatch:
         """Steps begin to end - 1 alone, with their frames."""
         cut = {
-            item.name: value[:, begin : end + (item.name == "frames_BTCHW")]
+            item.name: value[:, begin : end + item.name.endswith("_BTCHW")]
             for item, value in zip(fields(self), self._values(), strict=True)
             if value is not None and item.name != "fov_x_B"
         }
@@ -73,11 +78,22 @@ class ClipBatch:
         return [getattr(self, item.name) for item in fields(self)]
 
 
-def batches(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
-    """Endless batches on the device, new clips each time (but for `reuse`)."""
+def batches(
+    train: TrainConfig,
+    model: ModelConfig,
+    device: torch.device,
+    prepare: Callable[[ClipBatch], ClipBatch] | None = None,
+) -> Iterator[ClipBatch]:
+    """Endless batches on the device, new clips each time (but for `reuse`).
+
+    Args:
+        prepare: done to each clip once, for all its uses.
+    """
     if device.type == "cuda" and train.task != "motion":
-        return _drawn_on_gpu(train, model, device)
-    return _reused(_ahead(_Drawn(train, model), train.draw_workers), train, device)
+        drawn = _drawn_on_gpu(train, model, device)
+        return map(prepare, drawn) if prepare else drawn
+    fresh = _ahead(_Drawn(train, model), train.draw_workers)
+    return _reused(map(prepare, fresh) if prepare else fresh, train, device)
 
 
 def _motion_tensors(clips: Clips) -> tuple[Tensor, Tensor, Tensor, Tensor]:

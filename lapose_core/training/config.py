@@ -39,7 +39,8 @@ class TrainConfig:
         reuse: how often a clip that was drawn on the CPU is trained on, each time in another light.
         short_share: share of steps on a window of random length, as it is while it fills.
         blind_share: share of clips whose image tokens are hidden.
-        token_share: share of the tokens that a step of task `motion` looks at; a new choice for each step.
+        token_share: share of the tokens that a step looks at, a new choice for each step; where no picture is drawn, or
+            what finds the matches is frozen.
         frozen: names of parts that are not trained, such as `tokenizer.stem`.
         loss_weights: by name; see `lapose_core.model.losses`.
         world: fields of the world's config that differ from its defaults.

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -87,7 +87,7 @@ class Trainer:
 
     def run(self) -> None:
         held_out = self._held_out()
-        fresh = batches(self.config, self.sizes, self.device)
+        fresh = batches(self.config, self.sizes, self.device, None if self.matching_learns else self._look)
         while self.progress < 1.0:
             self.train_step(next(fresh))
             if self.step % self.config.log_every == 0:
@@ -138,6 +138,8 @@ class Trainer:
         self.model.train()
         if self.config.task == "motion":
             return _all_pose_losses(self._predict_from_flow(batch), batch)
+        if batch.maps_BTCHW is not None:
+            return _all_pose_losses(self._predict_from_sight(batch), batch)
         frames = augment(batch.frames_BTCHW)
         if self.config.task == "matching":
             with self._precision():
@@ -146,8 +148,7 @@ class Trainer:
         blind_B = torch.rand(frames.shape[0], device=self.device) < self.config.blind_share
         with self._precision():
             prediction, matches = self.model(frames, batch.intervals_BS, blind_B)
-        losses = _all_pose_losses(prediction, batch)
-        return losses | self._matching_losses(matches, batch) if self.matching_learns else losses
+        return _all_pose_losses(prediction, batch) | self._matching_losses(matches, batch)
 
     def _descriptors(self, frames_BTCHW: Tensor) -> dict[str, Tensor]:
         flat = frames_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -168,12 +169,40 @@ class Trainer:
         size = self.sizes.image_width, self.sizes.image_height
         forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
         back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
-        kept = None
-        if self.model.training and self.config.token_share < 1:
-            tokens = math.prod(self.sizes.grid)
-            kept = torch.randperm(tokens, device=self.device)[: max(1, round(tokens * self.config.token_share))]
         with self._precision():
-            return self.model.forward_matched(forth, back, batch.intervals_BS, kept)
+            return self.model.forward_matched(forth, back, batch.intervals_BS, self._kept_tokens())
+
+    @torch.no_grad()
+    def _look(self, batch: ClipBatch) -> ClipBatch:
+        """What the frozen parts make of the pictures, in their place: computed once for all uses of a clip."""
+        if batch.frames_BTCHW is None:
+            return batch
+        with self._precision():
+            seen = self._descriptors(augment(batch.frames_BTCHW))
+            previous = {name: value[:, :-1].flatten(0, 1) for name, value in seen.items()}
+            current = {name: value[:, 1:].flatten(0, 1) for name, value in seen.items()}
+            found = []
+            for matches in (self.model.matching(previous, current), self.model.matching(current, previous)):
+                numbers = torch.cat([matches.target_BN2, self.model.matching.confidence(matches)], dim=-1)
+                found.append(numbers.float().unflatten(0, batch.intervals_BS.shape))
+        maps_BTCHW = seen["maps"].to(torch.bfloat16)
+        return replace(batch, frames_BTCHW=None, maps_BTCHW=maps_BTCHW, forth_BSN5=found[0], back_BSN5=found[1])
+
+    def _predict_from_sight(self, batch: ClipBatch) -> dict[str, Tensor]:
+        forth, back = (value.split((2, 3), dim=-1) for value in (batch.forth_BSN5, batch.back_BSN5))
+        kept = self._kept_tokens()
+        blind_B = torch.rand(batch.intervals_BS.shape[0], device=self.device) < self.config.blind_share
+        with self._precision():
+            maps = batch.maps_BTCHW.flatten(0, 1).float().contiguous(memory_format=torch.channels_last)
+            tokens_BTND = self.model.tokenizer.tokens(maps, kept).unflatten(0, batch.maps_BTCHW.shape[:2])
+            tokens_BTND = tokens_BTND * (~blind_B)[:, None, None, None]
+            return self.model.forward_matched(forth, back, batch.intervals_BS, kept, tokens_BTND)
+
+    def _kept_tokens(self) -> Tensor | None:
+        if not self.model.training or self.config.token_share == 1:
+            return None
+        tokens = math.prod(self.sizes.grid)
+        return torch.randperm(tokens, device=self.device)[: max(1, round(tokens * self.config.token_share))]
 
     def _precision(self):
         if self.config.precision == "bf16":

@@ -15,7 +15,7 @@ from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.augment import augment
 from lapose_core.training.checkpoint import load_checkpoint, save_checkpoint
-from lapose_core.training.config import TrainConfig
+from lapose_core.training.config import TASKS, TrainConfig
 from lapose_core.training.pose import learning_rate, train_pose
 
 TINY = Path(__file__).parents[2] / "config" / "train" / "tiny.yaml"
@@ -44,6 +44,22 @@ def test_a_second_run_goes_on_from_the_weights_of_the_first(trained: Path, tmp_p
     train_pose(config, tmp_path / "more", start_from=[trained])
     _, progress = load_checkpoint(tmp_path / "more", preset("tiny"))
     assert [run["steps"] for run in progress["runs"]] == [4, 2]
+
+
+def test_the_thirds_of_training_without_a_gpu_build_on_each_other(tmp_path: Path) -> None:
+    tiny = dataclasses.replace(TrainConfig.load(TINY), steps=2, validate_every=2, token_share=0.5)
+    matching = train_pose(dataclasses.replace(tiny, task="matching"), tmp_path / "1")
+    motion = train_pose(dataclasses.replace(tiny, task="motion"), tmp_path / "2")
+    frozen = [*TASKS["matching"]]
+    both = train_pose(dataclasses.replace(tiny, frozen=frozen), tmp_path / "3", start_from=[motion, matching])
+    weights = {folder: load_checkpoint(folder, preset("tiny"))[0] for folder in (matching, motion, both)}
+
+    def same(a: Path, b: Path, name: str) -> bool:
+        return torch.equal(weights[a][name], weights[b][name])
+
+    assert same(both, matching, "tokenizer.stem.to_fine.0.weight"), "what finds the matches comes from its own run"
+    assert not same(both, motion, "tokenizer.stem.to_fine.0.weight")
+    assert not same(both, motion, "inverse_dynamics.query_D"), "the rest learns on"
 
 
 def test_a_checkpoint_of_another_preset_is_refused(trained: Path) -> None:
