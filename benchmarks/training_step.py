@@ -29,8 +29,8 @@ def main() -> None:
     repeats = REPEATS if device.type == "cuda" else 2
     sizes = preset(config.preset)
     model = LAPose(sizes).to(device, memory_format=torch.channels_last)
-    trainer = Trainer(config, sizes, model, device, Path(tempfile.mkdtemp()), [])
-    source = batches(config, sizes, device)
+    trainer = Trainer(config, model, device, Path(tempfile.mkdtemp()), [])
+    source = batches(config, sizes, device, trainer.task.prepare)
 
     def median_ms(action) -> float:
         times = []
@@ -45,7 +45,7 @@ def main() -> None:
     batch = next(source)
     figures = {
         "draw": median_ms(lambda: next(source)),
-        "forward and losses": median_ms(lambda: trainer.losses(batch)),
+        "forward and losses": median_ms(lambda: trainer.task.losses(batch)),
         "step without drawing": median_ms(lambda: trainer.train_step(batch)),
         "whole step": median_ms(lambda: trainer.train_step(next(source))),
     }

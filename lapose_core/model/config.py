@@ -23,11 +23,11 @@ class ModelConfig:
         tokenizer_depth: ViT blocks of the image tokenizer.
         stem_width: channels of the convolutional stem at stride 8; 0 cuts plain patches, as the paper does.
         inverse_depth: ST blocks of the inverse dynamics model.
-        heads: attention heads of every block of tokenizer, inverse dynamics model and pose head.
+        heads: attention heads of every block of tokenizer and inverse dynamics model.
         context_frames: frames a query sees, its own included; 2 makes streaming exact, `clip_length` is the paper's.
         matching_width: channels of the descriptors for global matching; 0 leaves matching out (paper).
         action_width: numbers in a latent action (paper: 50).
-        head_width, head_depth: size of the pose head's transformer.
+        head_width, head_depth: size of the pose head's transformer; it has an attention head for every 64 channels.
     """
 
     preset: str

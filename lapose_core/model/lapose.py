@@ -44,9 +44,7 @@ class LAPose(nn.Module):
         if blind_B is not None:
             features["tokens"] = features["tokens"] * (~blind_B)[:, None, None, None]
         if self.config.context_frames == 2:
-            previous = {name: value[:, :-1].flatten(0, 1) for name, value in features.items()}
-            current = {name: value[:, 1:].flatten(0, 1) for name, value in features.items()}
-            forth, actions_XK = self._pair(previous, current, intervals_BS.flatten())
+            forth, actions_XK = self._pair(*adjacent_frames(features), intervals_BS.flatten())
             actions_BSK = actions_XK.unflatten(0, (batch, length - 1))
         else:
             forth, actions_BSK = None, self.inverse_dynamics(features["tokens"], intervals_BS)
@@ -127,6 +125,13 @@ class LAPose(nn.Module):
         model = cls(ModelConfig.load(folder / "config.json"))
         load_weights(model, folder / "weights.safetensors")
         return model.eval()
+
+
+def adjacent_frames(features: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Features (B, T, ...) of clips, as the earlier and the later frames (B * (T - 1), ...) of their steps."""
+    earlier = {name: value[:, :-1].flatten(0, 1) for name, value in features.items()}
+    later = {name: value[:, 1:].flatten(0, 1) for name, value in features.items()}
+    return earlier, later
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+#: Fused attention kernels pad to tiles: over two frames they would compute little but padding.
+SHORT = 4
+
 
 class Attention(nn.Module):
     """Multi-head self-attention over the second last axis; `causal` hides later positions."""
@@ -23,8 +26,19 @@ class Attention(nn.Module):
         batch, count, width = tokens_BND.shape
         qkv = self.qkv(tokens_BND).view(batch, count, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and count > 1)
+        if count <= SHORT:
+            mixed = self._attend_plainly(query, key, value)
+        else:
+            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
         return self.out(mixed.transpose(1, 2).reshape(batch, count, width))
+
+    def _attend_plainly(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        if self.causal:
+            count = query.shape[-2]
+            later = torch.ones(count, count, dtype=torch.bool, device=query.device).triu(1)
+            logits = logits.masked_fill(later, -torch.inf)
+        return logits.softmax(-1) @ value
 
 
 class FeedForward(nn.Sequential):

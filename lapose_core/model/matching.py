@@ -61,7 +61,14 @@ class GlobalMatching(nn.Module):
         self.register_buffer("coarse_K2", cell_centres(config, COARSE_STRIDE), persistent=False)
 
     def forward(self, previous: dict[str, Tensor], current: dict[str, Tensor]) -> Matches:
-        """Find the cells of `previous` in `current` (features of the tokenizer)."""
+        """Find the cells of `previous` in `current` (features of the tokenizer), in full precision.
+
+        With eight bits, logits lie so far apart that cells tie and their confidence comes in steps.
+        """
+        device = previous["coarse"].device.type
+        if device in ("cpu", "cuda") and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return self(*({name: value.float() for name, value in frame.items()} for frame in (previous, current)))
         # The centre of a 16-pixel cell is the corner of four cells at stride 8, so their mean is its descriptor.
         query_BNM = F.normalize(F.avg_pool2d(previous["coarse"], 2), dim=1).flatten(2).transpose(1, 2)
         coarse_BNK = query_BNM @ current["coarse"].flatten(2) * self.coarse_sharpness.exp()

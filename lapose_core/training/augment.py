@@ -22,7 +22,8 @@ def augment(frames_BTCHW: Tensor) -> Tensor:
         return torch.rand(batch, 1, 1, 1, 1, device=device) < share
 
     frames = frames_BTCHW.float() / 255.0
-    grey = (frames * torch.tensor([0.299, 0.587, 0.114], device=device)[:, None, None]).sum(2, keepdim=True)
+    red, green, blue = frames.split(1, dim=2)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
     saturation = torch.where(chosen(0.4), 0.0, uniform(0.6, 1.3, batch, 1, 1, 1, 1))
     frames = grey + (frames - grey) * saturation
     frames = frames * uniform(0.7, 1.35, batch, 1, 1, 1, 1) * uniform(0.9, 1.1, batch, 1, 3, 1, 1)

@@ -18,7 +18,6 @@ def simulate_matches(target_BSN2: Tensor, visible_BSN: Tensor, width: int, heigh
     """
     batch = target_BSN2.shape[0]
     device = target_BSN2.device
-    size = torch.tensor([width, height], device=device, dtype=target_BSN2.dtype)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(*shape, device=device) * (high - low) + low
@@ -29,11 +28,11 @@ def simulate_matches(target_BSN2: Tensor, visible_BSN: Tensor, width: int, heigh
     # Hard cells are imprecise, hence the heavy tail.
     hardness = torch.rand(*visible_BSN.shape, 1, device=device)
     noise = torch.randn_like(target_BSN2) * precision_B111 * torch.exp(1.5 * (hardness - 0.5))
-    anywhere = torch.rand_like(target_BSN2) * size
+    anywhere = torch.stack([uniform(0, width, *visible_BSN.shape), uniform(0, height, *visible_BSN.shape)], dim=-1)
     nearby = target_BSN2 + torch.randn_like(target_BSN2) * 40.0
     astray = torch.where(torch.rand(*visible_BSN.shape, 1, device=device) < 0.3, anywhere, nearby)
     found = torch.where(outlier_BSN[..., None], astray, target_BSN2 + noise)
-    found = found.clamp(min=torch.zeros_like(size), max=size)
+    found = torch.stack([found[..., 0].clamp(0, width), found[..., 1].clamp(0, height)], dim=-1)
 
     sure = torch.where(outlier_BSN, uniform(0.0, 0.5, *outlier_BSN.shape), uniform(0.1, 1.0, *outlier_BSN.shape))
     coarse_peak = (sure * uniform(0.7, 1.2, *sure.shape)).clamp(0.0, 1.0)

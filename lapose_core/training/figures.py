@@ -1,0 +1,41 @@
+"""Errors on held-out clips that tell whether something was learned, beside those of not turning at all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lapose_core.model.losses import SMALLEST_SCALE, couple_scale
+from lapose_core.model.matching import Matches
+from lapose_core.training.batches import ClipBatch
+
+#: Metres: a shorter step has no direction, a shorter mean step no scale.
+MOVING_M = 0.1
+
+
+def motion_figures(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:
+    """Errors of rotation and direction of each step (degrees), log of the scale and field of view of each clip.
+
+    `still_deg` is the rotation itself: the error of a model that has not learned to turn.
+    """
+    dot_BS = (prediction["quaternion_BS4"] * batch.quaternion_BS4).sum(-1).abs().clamp(max=1.0)
+    translation_BS3 = couple_scale(prediction["translation_BS3"], prediction["log_scale_B"].exp())
+    moving = batch.translation_BS3.norm(dim=-1) > MOVING_M
+    cosine = torch.cosine_similarity(translation_BS3, batch.translation_BS3, dim=-1)
+    scale_B = batch.translation_BS3.norm(dim=-1).mean(-1)
+    log_scale = (prediction["log_scale_B"] - scale_B.clamp(min=SMALLEST_SCALE).log()).abs()
+    return {
+        "rotation_deg": torch.rad2deg(2 * torch.acos(dot_BS)).flatten(),
+        "still_deg": torch.rad2deg(2 * torch.acos(batch.quaternion_BS4[..., 3].clamp(max=1.0))).flatten(),
+        "direction_deg": torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))[moving],
+        "log_scale": log_scale[scale_B > MOVING_M],
+        "fov_deg": torch.rad2deg((prediction["fov_x_BS"].mean(-1) - batch.fov_x_B).abs()),
+    }
+
+
+def matching_figures(matches: Matches, batch: ClipBatch) -> dict[str, Tensor]:
+    """Pixels between found and true positions of visible cells, with and without refinement; share that is right."""
+    visible, truth = batch.visible_BSN.flatten(0, 1), batch.target_BSN2.flatten(0, 1)
+    error = (matches.target_BN2.float() - truth).norm(dim=-1)[visible]
+    coarse = (matches.coarse_target_BN2.float() - truth).norm(dim=-1)[visible]
+    return {"match_px": error, "coarse_px": coarse, "within_4px": (error < 4).float().mean()[None]}
