@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from lapose_core.geometry import invert_pose
+from lapose_core.geometry import ROTATION_BODY_OPTICAL, invert_pose
 from lapose_core.world import tables as t
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.look import draw_looks
@@ -16,10 +16,8 @@ from lapose_core.world.scene import place_boxes
 from lapose_core.world.traffic import drive_traffic
 from lapose_core.world.vehicle import Drive, drive_along
 
-_BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-_PIVOT = np.array(
-    [1.35, 0.0, 0.5]
-)  # point of the body that pitch and roll turn about, from the rear axle on the ground
+#: Point of the body that pitch and roll turn about, from the rear axle on the ground.
+_PIVOT = np.array([1.35, 0.0, 0.5])
 _VIEW_M = 150.0
 _LONGEST_M = 420.0
 
@@ -77,20 +75,14 @@ def sample_clips(rng: np.random.Generator, count: int, config: WorldConfig | Non
 
 
 def build_clips(
-    rng: np.random.Generator,
-    roads: Roads,
-    drive: Drive,
-    config: WorldConfig,
-    *,
-    longest_m: float = _LONGEST_M,
-    fov_x_deg: tuple[float, float] | None = None,
+    rng: np.random.Generator, roads: Roads, drive: Drive, config: WorldConfig, *, longest_m: float = _LONGEST_M
 ) -> Clips:
     """Furnish the roads, mount a camera on the vehicle, and write the tables."""
     begin = drive.along_BT.min(1) - 15.0
     end = np.minimum(drive.along_BT.max(1) + _VIEW_M, begin + longest_m)
     static = place_boxes(rng, roads, begin, end)
     moving = drive_traffic(rng, roads, drive, config)
-    fov = np.deg2rad(rng.uniform(*(fov_x_deg or config.fov_x_deg), len(begin)))
+    fov = np.deg2rad(rng.uniform(*config.fov_x_deg, len(begin)))
     looks = draw_looks(rng, roads, config, fov)
     world_camera, base_camera = _mount_cameras(rng, drive, config)
     cameras = np.zeros((*drive.time_BT.shape, t.CAMERA_STRIDE), np.float32)
@@ -115,7 +107,7 @@ def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) 
     spread = np.deg2rad([config.mount_yaw_deg, config.mount_pitch_deg, config.mount_roll_deg])
     mount = Rotation.from_euler("ZYX", np.clip(rng.normal(0, 1, (B, 3)), -2.5, 2.5) * spread).as_matrix()
     base_camera = np.tile(np.eye(4), (B, 1, 1))
-    base_camera[:, :3, :3] = mount @ _BODY_FROM_OPTICAL
+    base_camera[:, :3, :3] = mount @ ROTATION_BODY_OPTICAL
     base_camera[:, 2, 3] = height
     angles = np.stack([drive.yaw_BT, drive.pitch_BT, drive.roll_BT], -1)
     body = Rotation.from_euler("ZYX", angles.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)

@@ -92,44 +92,44 @@ def random_texel(atlas, i, j):
     return (to_float(load(atlas, WHITE * LAYER_STRIDE + cell)) - 65.0) * (1.0 / 126.0)
 
 
-def arc_coordinates(arcs, row, x, y):
-    """Point in the arc's start frame, its distance to the left of the arc, and whether the arc is beside it."""
+def arc_frames(arcs, row, x, y):
+    """Point in the frames of the arc's start and end, and whether it is beside a straight run on before or after it."""
     px = x - load(arcs, row + START_X)
     py = y - load(arcs, row + START_Y)
     cos = load(arcs, row + START_COS)
     sin = load(arcs, row + START_SIN)
     forward = px * cos + py * sin
     left = py * cos - px * sin
-    k = load(arcs, row + CURVATURE)
-    q = k * (forward * forward + left * left) - 2.0 * left
-    lateral = -q / (1.0 + sqrt(maximum(1.0 + k * q, 0.0)))
     ex = x - load(arcs, row + END_X)
     ey = y - load(arcs, row + END_Y)
     end_cos = load(arcs, row + END_COS)
     end_sin = load(arcs, row + END_SIN)
     beyond = ex * end_cos + ey * end_sin
+    end_left = ey * end_cos - ex * end_sin
     # Open ends run on straight; others end there (open: 0 or 1).
     before = forward < (load(arcs, row + OPEN_START) - 1.0) * NOTHING
     after = beyond > (1.0 - load(arcs, row + OPEN_END)) * NOTHING
-    lateral = where(after, ey * end_cos - ex * end_sin, lateral)
+    return forward, left, beyond, end_left, before, after
+
+
+def arc_lateral(arcs, row, x, y):
+    """Distance of a point to the left of the arc, and whether the arc is beside it."""
+    forward, left, beyond, end_left, before, after = arc_frames(arcs, row, x, y)
+    k = load(arcs, row + CURVATURE)
+    q = k * (forward * forward + left * left) - 2.0 * left
+    lateral = -q / (1.0 + sqrt(maximum(1.0 + k * q, 0.0)))
+    lateral = where(after, end_left, lateral)
     lateral = where(before, left, lateral)
     beside = ((forward >= 0.0) & (beyond <= 0.0)) | before | after
-    return forward, left, lateral, beside
+    return lateral, beside
 
 
 def arc_along(arcs, row, x, y):
     """Distance along the street, and the street's direction there."""
-    px = x - load(arcs, row + START_X)
-    py = y - load(arcs, row + START_Y)
+    forward, left, beyond, _, before, after = arc_frames(arcs, row, x, y)
     cos = load(arcs, row + START_COS)
     sin = load(arcs, row + START_SIN)
-    forward = px * cos + py * sin
-    left = py * cos - px * sin
     k = load(arcs, row + CURVATURE)
-    length = load(arcs, row + LENGTH)
-    end_cos = load(arcs, row + END_COS)
-    end_sin = load(arcs, row + END_SIN)
-    beyond = (x - load(arcs, row + END_X)) * end_cos + (y - load(arcs, row + END_Y)) * end_sin
     up = 1.0 - k * left
     across = k * forward
     slope = across / where(up > 0.01, up, 0.01)
@@ -139,11 +139,9 @@ def arc_along(arcs, row, x, y):
     norm = 1.0 / sqrt(maximum(up * up + across * across, 1e-12))
     tx = (up * cos - across * sin) * norm
     ty = (up * sin + across * cos) * norm
-    before = forward < (load(arcs, row + OPEN_START) - 1.0) * NOTHING
-    after = beyond > (1.0 - load(arcs, row + OPEN_END)) * NOTHING
-    along = where(before, forward, where(after, length + beyond, along))
-    tx = where(before, cos, where(after, end_cos, tx))
-    ty = where(before, sin, where(after, end_sin, ty))
+    along = where(before, forward, where(after, load(arcs, row + LENGTH) + beyond, along))
+    tx = where(before, cos, where(after, load(arcs, row + END_COS), tx))
+    ty = where(before, sin, where(after, load(arcs, row + END_SIN), ty))
     return along + load(arcs, row + ALONG), tx, ty
 
 
@@ -157,7 +155,7 @@ def nearest_streets(arcs, first, count, x, y):
     side_row = to_int(0.0 * x) + first
     for index in range(count):
         row = first + index * ARC_STRIDE
-        _, _, lateral, beside = arc_coordinates(arcs, row, x, y)
+        lateral, beside = arc_lateral(arcs, row, x, y)
         edge = maximum(lateral, -lateral) - load(arcs, row + HALF_WIDTH)
         crossing = load(arcs, row + IS_CROSSING)
         road = beside & (edge + crossing * NOTHING < road_edge)

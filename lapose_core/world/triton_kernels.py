@@ -1,6 +1,7 @@
 """The Triton kernels: the same picture and the same flow, from the same tables, as in `render_cpu`."""
 
 # ruff: noqa: F403, F405
+from functools import partial
 from typing import Any
 
 import triton
@@ -210,7 +211,7 @@ def trace(
     CELLS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Flow at a block of cells of one frame."""
+    """Flow at a block of cells of one frame; `depth` may be None."""
     f = tl.program_id(0)
     n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = n < CELLS
@@ -230,7 +231,8 @@ def trace(
     row = f * boxes_per_frame * BOX_STRIDE
     z, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, 0.0, 0.0, 1e3)
     sky = z >= NOTHING
-    tl.store(depth + f * CELLS + n, tl.where(hidden, 0.0, z), mask=inside)
+    if depth is not None:
+        tl.store(depth + f * CELLS + n, tl.where(hidden, 0.0, z), mask=inside)
     if step < frames_per_scene - 1:
         # The point goes with its box.
         px = load(cameras, camera + POSITION) + z * dx
@@ -263,10 +265,15 @@ def trace(
         tl.store(visible + s, clear.to(tl.int8), mask=inside)
 
 
+# Sizes of the tables, which differ from batch to batch: Triton would compile anew for each that is 1 or divides by 16.
+_COUNTS = ("frames_per_scene", "arcs_per_scene", "boxes_per_frame")
+
+
 def compile_kernels() -> dict[str, Any]:
     """Triton's `draw` and `trace`, with all that they call."""
     scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
     operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float)
     shading = [function for module in SHADING for function in functions_of(module)]
-    compile_copies(scope, (*operations, *shading, camera_ray, in_camera, first_hit, draw, trace), triton.jit)
+    compile_copies(scope, (*operations, *shading, camera_ray, in_camera, first_hit), triton.jit)
+    compile_copies(scope, (draw, trace), partial(triton.jit, do_not_specialize=_COUNTS))
     return scope
