@@ -15,7 +15,7 @@ settings.load_profile("lapose")
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported `tiny` model with fixed random weights: real graphs, small and fast."""
-    import torch
+    torch = pytest.importorskip("torch", reason="exporting a model needs torch: pip install 'lapose[train]'")
 
     from lapose_core.export.onnx import export_model
     from lapose_core.model.config import preset
