@@ -214,6 +214,14 @@ class Trajectory:
         return _trajectory(path, stamps_ns, poses)
 
 
+def matched(estimated: Trajectory, truth: Trajectory) -> tuple[Trajectory, Trajectory]:
+    """The estimate where there is truth, and the truth at its stamps; raises LaposeError where they share no time."""
+    estimated = estimated.select(truth.covers(estimated.stamps_ns))
+    if len(estimated) < 2:
+        raise LaposeError("the estimate and the true poses share no time: check that their stamps come from one clock")
+    return estimated, truth.at(estimated.stamps_ns)
+
+
 def read_kitti_times(path: Path | str) -> np.ndarray:
     """Stamps (N,) int64 nanoseconds of a KITTI `times.txt`. Raises LaposeError naming file and line."""
     return np.array([_nanoseconds(where, fields[0]) for where, fields in _rows(path, 1)], np.int64)

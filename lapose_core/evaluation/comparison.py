@@ -8,7 +8,7 @@ from lapose_core.errors import LaposeError
 from lapose_core.evaluation.drift import Drift, measure_drift
 from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, is_parked, score_clip, summarize
 from lapose_core.evaluation.windows import CLIP_LENGTH, sample_windows
-from lapose_core.geometry import Trajectory
+from lapose_core.geometry import Trajectory, matched
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,3 @@ def compare_trajectories(estimated: Trajectory, truth: Trajectory, *, rate_hz: f
         left_out_gaps=windows.left_out_gaps,
         drift=drift,
     )
-
-
-def matched(estimated: Trajectory, truth: Trajectory) -> tuple[Trajectory, Trajectory]:
-    """The estimate where there is truth, and the truth at its stamps."""
-    estimated = estimated.select(truth.covers(estimated.stamps_ns))
-    if len(estimated) < 2:
-        raise LaposeError("the estimate and the true poses share no time: check that their stamps come from one clock")
-    return estimated, truth.at(estimated.stamps_ns)

@@ -10,8 +10,8 @@ import pytest
 
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.comparison import compare_trajectories
-from lapose_core.evaluation.plot import plot_comparison
 from lapose_core.geometry import Trajectory, chain_motions
+from lapose_core.plot import plot_comparison
 
 from .numbered_drive import arc
 

@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lapose_core.evaluation.comparison import matched
-from lapose_core.geometry import Trajectory, body_from_optical, rotation_vector_of
+from lapose_core.geometry import Trajectory, body_from_optical, matched, rotation_vector_of
 
 # The truth is dashed and on top, so that both are seen where they agree.
 ESTIMATE_STYLE: dict[str, Any] = {"color": "tab:blue", "linewidth": 2.2, "label": "estimate"}
