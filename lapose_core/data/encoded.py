@@ -29,14 +29,12 @@ class EncodedSource(Source):
     Attributes:
         path: the file or folder.
         rate_hz: frames a second to keep (see `FrameSampler`); None keeps all.
-        out_of_order: frames left out so far because their stamp was not newer than that of the frame before.
     """
 
     def __init__(self, path: Path, rate_hz: float | None) -> None:
         self.path = path
         self.name = path.stem if path.is_file() else path.resolve().name
         self.rate_hz = rate_hz
-        self.out_of_order = 0
         FrameSampler(rate_hz)  # a wrong rate is told before anything is read
 
     @abstractmethod
@@ -46,7 +44,7 @@ class EncodedSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames at the asked rate; raises LaposeError at the end if none could be decoded."""
         sampler = FrameSampler(self.rate_hz)
-        self.skipped = self.out_of_order = yielded = 0
+        self.undecodable = self.out_of_order = yielded = 0
         for encoded in self.encoded_frames():
             wanted = sampler.wants(encoded.stamp_ns)
             self.out_of_order = sampler.out_of_order
@@ -55,7 +53,7 @@ class EncodedSource(Source):
             try:
                 frame = Frame(encoded.decode(), encoded.stamp_ns)
             except UndecodableFrameError:
-                self.skipped += 1  # the next frame takes its place
+                self.undecodable += 1  # the next frame takes its place
                 continue
             sampler.keep(encoded.stamp_ns)
             yielded += 1

@@ -54,27 +54,31 @@ class RosbagSource(EncodedSource):
 
     def encoded_frames(self) -> Iterator[EncodedFrame]:
         for message, msgtype in self._image_messages():
+            if message is None:
+                self.undecodable += 1
+                continue
             yield EncodedFrame(stamp_ns(message), partial(_decode, message, msgtype))
 
     @cached_property
     def poses(self) -> Trajectory | None:  # type: ignore[override]
         """True poses of the camera; read when first asked for, because that takes a pass over the bag."""
-        camera_frame = next((message.header.frame_id for message, _ in self._image_messages()), None)
+        camera_frame = next(
+            (message.header.frame_id for message, _ in self._image_messages() if message is not None), None
+        )
         if camera_frame is None:
             return None
         with self._open() as reader:
             return camera_poses(reader, camera_frame)
 
-    def _image_messages(self) -> Iterator[tuple[Any, str]]:
-        """Each image message and its type; damaged ones are left out and counted."""
+    def _image_messages(self) -> Iterator[tuple[Any | None, str]]:
+        """Each image message, None for a damaged one, and its type."""
         with self._open() as reader:
             images = [connection for connection in reader.connections if connection.topic == self.topic]
             for connection, _, data in reader.messages(images):
                 try:
                     message = reader.deserialize(data, connection.msgtype)
                 except Exception:  # rosbags raises whatever the damage leads to
-                    self.skipped += 1
-                    continue
+                    message = None
                 yield message, connection.msgtype
 
     @contextmanager

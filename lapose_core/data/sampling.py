@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 
 
@@ -50,9 +47,3 @@ class FrameSampler:
         if wanted:
             self.keep(stamp_ns)
         return wanted
-
-
-def at_rate(frames: Iterable[Frame], rate_hz: float) -> Iterator[Frame]:
-    """The frames that a `FrameSampler` of this rate keeps."""
-    sampler = FrameSampler(rate_hz)
-    return (frame for frame in frames if sampler.takes(frame.stamp_ns))

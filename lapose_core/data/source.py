@@ -45,14 +45,16 @@ class Source(ABC):
         intrinsics: the camera, or None.
         poses: true poses of the camera (optical axes, metres), or None. Stamps need not be those of the frames.
         frame_count: how many frames to expect, for progress bars; None if unknown.
-        skipped: frames that could not be decoded so far; they are left out and counted.
+        undecodable: frames left out so far because they could not be decoded.
+        out_of_order: frames left out so far because their stamp was not newer than that of the frame before.
     """
 
     name: str
     intrinsics: Intrinsics | None = None
     poses: Trajectory | None = None
     frame_count: int | None = None
-    skipped: int = 0
+    undecodable: int = 0
+    out_of_order: int = 0
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:

@@ -56,7 +56,7 @@ class VideoSource(EncodedSource):
                     if index >= self._stored:
                         return
                     continue
-                self.skipped += damaged_in_a_row  # only now is it known that they were not the end
+                self.undecodable += damaged_in_a_row  # only now is it known that they were not the end
                 damaged_in_a_row = 0
                 last_stamp_ns = self._stamp_ns(index, capture.get(cv2.CAP_PROP_POS_MSEC), last_stamp_ns)
                 yield EncodedFrame(last_stamp_ns, partial(_retrieve, capture))

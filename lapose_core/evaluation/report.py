@@ -53,7 +53,7 @@ class Report:
         left_out_gaps: windows left out because frames are missing.
         frames: decoded frames of the source.
         frames_without_pose: frames before the first or after the last true pose, which are not used.
-        frames_skipped: frames of the source that could not be decoded.
+        frames_undecodable: frames of the source that could not be decoded.
         rows: the model first.
     """
 
@@ -66,7 +66,7 @@ class Report:
     left_out_gaps: int
     frames: int
     frames_without_pose: int
-    frames_skipped: int
+    frames_undecodable: int
     rows: tuple[Row, ...]
 
     def to_json(self) -> str:
@@ -82,7 +82,7 @@ class Report:
             f"{self.windows} windows of {CLIP_LENGTH} frames, one from every {_every(self.stride)}; left out: "
             f"{self.left_out_parked} that move < {PARKED_STEP_M} m a step, {self.left_out_gaps} with missing frames",
             f"{self.frames} frames, {self.frames_without_pose} of them without a true pose; "
-            f"{self.frames_skipped} more could not be decoded",
+            f"{self.frames_undecodable} more could not be decoded",
         ]
 
     def _window_table(self) -> list[str]:
@@ -142,7 +142,7 @@ def evaluate(
             f"{source.name} has no true poses: give a KITTI sequence folder with poses/NN.txt, or a bag with a "
             "nav_msgs/Odometry topic of true poses"
         )
-    stamps_ns, skipped = _read_stamps(source, progress)
+    stamps_ns, undecodable = _read_stamps(source, progress)
     posed_F = source.poses.covers(stamps_ns)
     truth = source.poses.at(stamps_ns[posed_F])
     try:
@@ -176,7 +176,7 @@ def evaluate(
         left_out_gaps=windows.left_out_gaps,
         frames=len(stamps_ns),
         frames_without_pose=int(np.sum(~posed_F)),
-        frames_skipped=skipped,
+        frames_undecodable=undecodable,
         rows=tuple(rows),
     )
 
@@ -208,10 +208,10 @@ def _every(stride: int) -> str:
 
 def _read_stamps(source: Source, progress: bool) -> tuple[np.ndarray, int]:
     """Stamps (F,) of the source's frames, and how many frames could not be decoded."""
-    skipped_before = source.skipped
+    undecodable_before = source.undecodable
     frames = tqdm(source, "stamps", total=source.frame_count, unit="frame", disable=not progress)
     stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
-    return stamps_ns, source.skipped - skipped_before
+    return stamps_ns, source.undecodable - undecodable_before
 
 
 def _median_fov_error_deg(estimates: Sequence[ClipEstimate], intrinsics: Intrinsics | None) -> float | None:

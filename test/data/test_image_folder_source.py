@@ -64,7 +64,7 @@ def test_a_times_file_of_another_length_is_told(
         open_source(tmp_path)
 
 
-def test_a_damaged_image_is_skipped_and_the_next_takes_its_place(
+def test_a_damaged_image_is_left_out_and_the_next_takes_its_place(
     tmp_path: Path, images: list[np.ndarray], write_images: WriteImages
 ) -> None:
     write_images(tmp_path, images, [f"{index}.png" for index in range(12)])
@@ -73,7 +73,7 @@ def test_a_damaged_image_is_skipped_and_the_next_takes_its_place(
     source = open_source(tmp_path, fps=10.0, rate_hz=5.0)
 
     assert [frame.stamp_ns // 100_000_000 for frame in source] == [0, 2, 5, 7, 9, 11]
-    assert source.skipped == 1
+    assert source.undecodable == 1
 
 
 def test_only_damaged_images_are_an_error(tmp_path: Path) -> None:

@@ -232,19 +232,21 @@ def test_the_camera_info_beside_the_images_is_used(write_bag: WriteBag, images: 
     assert (intrinsics.fx, intrinsics.cy, intrinsics.width) == (100.0, 48.0, 160)
 
 
-def test_damaged_messages_are_skipped_and_counted(
+def test_damaged_messages_are_left_out_and_counted(
     write_bag: WriteBag, raw_messages: Messages, images: list[np.ndarray]
 ) -> None:
     messages = raw_messages.copy()
     short = raw_image(images[3], stamps()[3])
     short.data = short.data[:100]
     messages[3] = (RAW, stamps()[3], short)
-    messages[7] = (RAW, stamps()[7], b"\x00\x01\x00\x00 not a message")
+    messages[0] = (RAW, stamps()[0], b"\x00\x01\x00\x00 not a message")
 
-    source = open_source(write_bag(messages))
+    source = open_source(write_bag(messages, types={RAW: "sensor_msgs/msg/Image"}))
 
-    assert [frame.stamp_ns for frame in source] == [stamp for i, stamp in enumerate(stamps()) if i not in (3, 7)]
-    assert source.skipped == 2
+    assert [frame.stamp_ns for frame in source] == [stamp for i, stamp in enumerate(stamps()) if i not in (0, 3)]
+    assert source.undecodable == 2
+    assert source.poses is None  # looks through the bag too, and counts nothing
+    assert source.undecodable == 2
 
 
 def test_an_unknown_encoding_ends_in_one_line(write_bag: WriteBag, images: list[np.ndarray]) -> None:

@@ -23,7 +23,7 @@ def test_frames_come_as_rgb_with_the_stamps_of_the_file(
     assert [frame.stamp_ns for frame in frames] == [index * 100_000_000 for index in range(12)]
     assert source.name == "drive"
     assert source.frame_count == 12
-    assert source.skipped == 0
+    assert source.undecodable == 0
     for frame, image in zip(frames, images, strict=True):
         assert frame.image_HWC.shape == (96, 160, 3)
         np.testing.assert_allclose(frame.image_HWC.mean(axis=(0, 1)), image.mean(axis=(0, 1)), atol=8)
@@ -47,7 +47,7 @@ def test_a_given_frame_rate_replaces_that_of_the_file(
     assert [frame.stamp_ns for frame in source] == [index * 250_000_000 for index in range(12)]
 
 
-def test_a_damaged_frame_is_skipped_and_counted(
+def test_a_damaged_frame_is_left_out_and_counted(
     tmp_path: Path, images: list[np.ndarray], write_video: Callable[..., Path]
 ) -> None:
     video = write_video(tmp_path / "drive.avi", images)
@@ -60,7 +60,7 @@ def test_a_damaged_frame_is_skipped_and_counted(
     stamps_ns = [frame.stamp_ns for frame in source]
 
     assert stamps_ns == [index * 100_000_000 for index in range(12) if index != 5]
-    assert source.skipped == 1
+    assert source.undecodable == 1
 
 
 def test_a_video_that_was_cut_short_ends_where_it_ends(
@@ -72,7 +72,7 @@ def test_a_video_that_was_cut_short_ends_where_it_ends(
     source = open_source(video)
 
     assert 1 <= len(list(source)) < 12
-    assert source.skipped == 0
+    assert source.undecodable == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text file\n" * 50])

@@ -39,7 +39,7 @@ class NumberedDrive(Source):
         self.passes += 1
         for number, stamp_ns in enumerate(self.stamps_ns):
             if number in self.missing:
-                self.skipped += 1
+                self.undecodable += 1
             else:
                 yield Frame(np.full((HEIGHT, WIDTH, 3), number, np.uint8), int(stamp_ns))
 

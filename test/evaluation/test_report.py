@@ -74,7 +74,7 @@ def test_windows_and_frames_that_are_left_out_are_counted() -> None:
     drive.poses = drive.poses.select(slice(0, 98))
     report = evaluate(drive, KnowingBackend(truth), 10.0, progress=False)
     assert report.frames == 98
-    assert report.frames_skipped == 3
+    assert report.frames_undecodable == 3
     assert report.frames_without_pose == 3
     # Windows begin at frames 0 to 69 and 73 to 82.
     # Those from 55 to 69 miss a frame; those from 0 to 26 move by one step at most.
