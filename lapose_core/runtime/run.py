@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.odometer import Odometer
 from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -28,7 +31,7 @@ class RunSummary:
     Attributes:
         output_dir: where `trajectory.tum`, `motions.csv` and `trajectory.png` are.
         frames: frames that went through the odometer.
-        skipped: frames left out because they could not be decoded.
+        undecodable: frames left out because they could not be decoded, or the odometer refused them.
         out_of_order: frames left out because their stamp was not newer than the one before.
         distance_m: length of the estimated path.
         milliseconds_per_frame: mean time in the odometer.
@@ -38,7 +41,7 @@ class RunSummary:
 
     output_dir: Path
     frames: int
-    skipped: int
+    undecodable: int
     out_of_order: int
     distance_m: float
     milliseconds_per_frame: float
@@ -48,7 +51,7 @@ class RunSummary:
     def __str__(self) -> str:
         return (
             f"{'interrupted after ' if self.interrupted else ''}{self.frames} frames"
-            f" ({self.skipped} undecodable, {self.out_of_order} out of order), {self.distance_m:.1f} m,"
+            f" ({self.undecodable} undecodable, {self.out_of_order} out of order), {self.distance_m:.1f} m,"
             f" {self.milliseconds_per_frame:.1f} ms a frame, field of view {math.degrees(self.fov_x_rad):.1f} deg"
             f" -> {self.output_dir}"
         )
@@ -89,12 +92,21 @@ def run(
         raise LaposeError(f"cannot make the folder {output_dir} ({error.strerror}): give another --output") from None
 
     odometries: list[Odometry] = []
+    refused = 0
     interrupted = False
     seconds = 0.0
     try:
         for frame in tqdm(source, total=source.frame_count, unit="frame", disable=not progress):
             started = time.perf_counter()
-            odometries.append(odometer.register_frame(frame))
+            try:
+                odometries.append(odometer.register_frame(frame))
+            except LaposeError as error:
+                # From the very first frame it is the source that does not fit, not one frame that is bad.
+                if not odometries:
+                    raise
+                if not refused:
+                    _log.warning("left out a frame, and any more like it: %s", error)
+                refused += 1
             seconds += time.perf_counter() - started
     except KeyboardInterrupt:
         interrupted = True
@@ -104,13 +116,13 @@ def run(
     if len(odometries) < 2:
         raise LaposeError(
             f"{source_path} gave {len(odometries)} frame at --rate {rate_hz}, and a motion needs two: "
-            "give a longer source, a higher rate, or stamps that increase"
+            "give a longer source, a higher rate, stamps that increase, or images of one size"
         )
     return RunSummary(
         output_dir=output_dir,
         frames=len(odometries),
-        skipped=source.skipped,
-        out_of_order=getattr(source, "out_of_order", 0),
+        undecodable=source.undecodable + refused,
+        out_of_order=source.out_of_order,
         distance_m=_trajectory(odometries).length_m(),
         milliseconds_per_frame=1e3 * seconds / len(odometries),
         fov_x_rad=float(np.median([step.motion.fov_x_rad for step in odometries if step.motion is not None] or np.nan)),
@@ -126,7 +138,7 @@ def _write(output_dir: Path, source: Source, odometries: list[Odometry]) -> None
 
 
 def _plot(path: Path, trajectory: Trajectory, source: Source) -> None:
-    from lapose_core.evaluation.plot import plot_comparison  # matplotlib is slow to load
+    from lapose_core.plot import plot_comparison  # matplotlib is slow to load
 
     truth = source.poses
     if truth is not None and np.sum(truth.covers(trajectory.stamps_ns)) < 2:

@@ -13,6 +13,7 @@ import pytest
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import Trajectory, make_pose
+from lapose_core.motion import Odometry
 from lapose_core.runtime.odometer import Odometer
 from lapose_core.runtime.run import run
 
@@ -70,28 +71,41 @@ def test_a_run_keeps_to_the_rate(drive: Path, run_tiny: Callable[..., object], t
     np.testing.assert_array_equal(np.diff(stamps_ns), np.full(11, 500_000_000))
 
 
-def test_a_bad_frame_is_skipped_counted_and_the_run_goes_on(
-    drive: Path, run_tiny: Callable[..., object], tmp_path: Path
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda image: image.write_bytes(b"no image"),
+        lambda image: cv2.imwrite(str(image), np.zeros((32, 64, 3), np.uint8)),
+    ],
+    ids=["damaged", "too small"],
+)
+def test_a_bad_frame_is_left_out_counted_and_the_run_goes_on(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path, spoil: Callable[[Path], object]
 ) -> None:
-    (drive / "010.png").write_bytes(b"no image")
+    spoil(drive / "010.png")
 
     summary = run_tiny(drive)
 
-    assert (summary.frames, summary.skipped) == (23, 1)
+    assert (summary.frames, summary.undecodable) == (23, 1)
     assert len(read_motions(tmp_path / "output")) == 22
+
+
+def ends_at_the_ninth(error: BaseException) -> Callable[[Odometer, Frame], Odometry]:
+    """`register_frame` as it is, but for the ninth frame."""
+    register_frame = Odometer.register_frame
+
+    def ending(self: Odometer, frame: Frame) -> Odometry:
+        if frame.stamp_ns == 8 * 250_000_000:
+            raise error
+        return register_frame(self, frame)
+
+    return ending
 
 
 def test_ctrl_c_keeps_what_there_is(
     drive: Path, run_tiny: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register_frame = Odometer.register_frame
-
-    def interrupted_at_the_ninth(self: Odometer, frame: Frame) -> object:
-        if frame.stamp_ns == 8 * 250_000_000:
-            raise KeyboardInterrupt
-        return register_frame(self, frame)
-
-    monkeypatch.setattr(Odometer, "register_frame", interrupted_at_the_ninth)
+    monkeypatch.setattr(Odometer, "register_frame", ends_at_the_ninth(KeyboardInterrupt()))
 
     summary = run_tiny(drive)
 
@@ -100,12 +114,22 @@ def test_ctrl_c_keeps_what_there_is(
     assert len(read_motions(tmp_path / "output")) == 7
 
 
-def test_an_error_half_way_keeps_what_there_is(drive: Path, run_tiny: Callable[..., object], tmp_path: Path) -> None:
-    cv2.imwrite(str(drive / "005.png"), np.zeros((32, 64, 3), np.uint8))
+def test_an_error_half_way_keeps_what_there_is(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Odometer, "register_frame", ends_at_the_ninth(RuntimeError("a bug")))
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_tiny(drive)
+    assert len(read_motions(tmp_path / "output")) == 7
+
+
+def test_images_that_are_all_too_small_are_told(drive: Path, run_tiny: Callable[..., object]) -> None:
+    for image in drive.iterdir():
+        cv2.imwrite(str(image), np.zeros((32, 64, 3), np.uint8))
 
     with pytest.raises(LaposeError, match="64x32, smaller than the model's input of 128x64"):
         run_tiny(drive)
-    assert len(read_motions(tmp_path / "output")) == 4
 
 
 def test_a_single_frame_is_not_enough(drive: Path, run_tiny: Callable[..., object], tmp_path: Path) -> None:
