@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import site
 import sys
+import sysconfig
 from pathlib import Path
 
 from lapose_core.errors import LaposeError
@@ -33,8 +35,14 @@ def find_model(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
 def model_folders() -> list[Path]:
     """Folders that may hold models, in the order in which they are searched."""
     repository = Path(__file__).resolve().parents[1]
-    prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
-    return [repository / "models", *(prefix / "share" / "lapose" / "models" for prefix in prefixes)]
+    prefixes = [
+        *Path(__file__).resolve().parents[4:5],  # of PREFIX/lib/pythonX.Y/site-packages/lapose_core
+        Path(sys.prefix),
+        Path(sysconfig.get_path("data")),  # on Debian /usr/local, where sys.prefix is /usr
+        Path(site.getuserbase()),
+        *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))),
+    ]
+    return [repository / "models", *(prefix / "share" / "lapose" / "models" for prefix in dict.fromkeys(prefixes))]
 
 
 def is_model(path: Path) -> bool:

@@ -92,9 +92,11 @@ def test_cmake_install_brings_what_the_node_is_started_with(cmake_prefix: Path):
 
 def test_pip_install_brings_packages_models_and_command(source: Path, tmp_path: Path):
     run(sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--ignore-installed", "--prefix", tmp_path, source)
-    program = "import lapose_core, lapose_ros; print(lapose_core.__file__)"
+    program = "import lapose_core.models as m, lapose_ros; print(m.__file__, *m.model_folders(), sep='\\n')"
     environment = {"PYTHONPATH": str(tmp_path / SITE_PACKAGES)}
-    assert run(sys.executable, "-P", "-c", program, **environment).startswith(str(tmp_path))
+    file, *model_folders = run(sys.executable, "-P", "-c", program, **environment).splitlines()
+    assert file.startswith(str(tmp_path))
+    assert str(tmp_path / "share" / "lapose" / "models") in model_folders
     assert "evaluate" in run(tmp_path / "bin" / "lapose", "--help", **environment)
     installed = {p.relative_to(tmp_path / "share" / "lapose") for p in (tmp_path / "share" / "lapose").rglob("*.*")}
     assert Path("launch/lapose.launch.py") in installed

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import site
+import sysconfig
 from pathlib import Path
 
 import pytest
 
+from lapose_core import models
 from lapose_core.errors import LaposeError
 from lapose_core.models import find_model, model_folders
 
@@ -20,6 +23,24 @@ def test_installed_models_are_found_by_name(tmp_path: Path, monkeypatch: pytest.
     model.mkdir(parents=True)
     (model / "config.json").write_text("{}")
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"/opt/nothing:{tmp_path}")
+
+    assert find_model("special") == model
+
+
+@pytest.mark.parametrize("way", ["user", "data", "package"])
+def test_models_that_pip_installed_elsewhere_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    model = tmp_path / "share" / "lapose" / "models" / "special"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    if way == "user":  # pip install --user
+        monkeypatch.setattr(site, "getuserbase", lambda: str(tmp_path))
+    elif way == "data":  # Debian: /usr/local, where sys.prefix is /usr
+        monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path) if name == "data" else "")
+    else:  # pip install --prefix
+        package = tmp_path / "lib" / "python3.12" / "site-packages" / "lapose_core"
+        monkeypatch.setattr(models, "__file__", str(package / "models.py"))
 
     assert find_model("special") == model
 
