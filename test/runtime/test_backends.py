@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,14 @@ def test_damaged_weights_are_named(model_dir: Path) -> None:
 
     with pytest.raises(LaposeError, match=r"weights\.safetensors"):
         open_backend(model_dir, "torch")
+
+
+@pytest.mark.parametrize("library", ["torch", "safetensors"])
+def test_a_library_that_is_missing_is_named(model_dir: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, "lapose_core.runtime.backends.torch", raising=False)
+
+    with pytest.raises(LaposeError, match=f"{library}.*pip install") as caught:
+        open_backend(model_dir, "torch")
+    assert "\n" not in str(caught.value)

@@ -60,9 +60,11 @@ def _load_onnxruntime(model_dir: Path, threads: int | None) -> Backend:
 def _load_torch(model_dir: Path, threads: int | None) -> Backend:
     try:
         from lapose_core.runtime.backends.torch import TorchBackend
+
+        return TorchBackend(model_dir, threads)  # imports safetensors only now
     except ImportError as error:
-        raise _NotInstalledError(f"PyTorch cannot be loaded ({error}): pip install 'lapose[train]'") from None
-    return TorchBackend(model_dir, threads)
+        line = f"PyTorch or safetensors cannot be loaded ({error}): pip install 'lapose[train]'"
+        raise _NotInstalledError(line) from None
 
 
 #: Name -> the files it needs in the model folder, and how to load it; in the order in which `auto` tries them.
