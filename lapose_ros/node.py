@@ -28,9 +28,9 @@ from lapose_core.runtime.body import body_odometry, camera_in_body
 from lapose_core.runtime.odometer import Odometer, StaleFrameError
 from lapose_ros import messages, parameters
 from lapose_ros.image_topic import ImageTopic
-from lapose_ros.mailbox import NewestFirstWorker
 from lapose_ros.publishers import Publishers
 from lapose_ros.ros_support import create_transform_lookup, rotation_from_rpy
+from lapose_ros.worker import NewestFirstWorker
 
 #: An image this much older than the newest is a clock set back (a bag played again), not an image that came late.
 CLOCK_SET_BACK_NS = 1_000_000_000
@@ -46,11 +46,16 @@ class Arrival:
 
 @dataclass
 class FrameCounts:
-    """Frames since activation: from the topic, given to the model, left out by their stamp, not decodable."""
+    """Frames since activation.
 
-    received: int = 0
+    Attributes:
+        processed: that went through the model.
+        left_out: for the rate, or because their stamp was not newer than that of the one before.
+        undecodable: that could not be decoded, or that the odometer refused.
+    """
+
     processed: int = 0
-    skipped: int = 0
+    left_out: int = 0
     undecodable: int = 0
 
 
@@ -67,7 +72,8 @@ class EgoMotionNode(LifecycleNode):
     """Watches a camera and says how the vehicle moves.
 
     Callbacks only choose frames by their stamps; decoding and the model run in a thread of their own, on the newest
-    frame. Unless `autostart` is false the node configures and activates itself.
+    frame. An undecodable frame is not replaced by the next one; the step over it is longer. Unless `autostart` is
+    false the node configures and activates itself.
 
     Attributes:
         failed: done, with one line for the user as its result, once the node cannot go on.
@@ -187,18 +193,17 @@ class EgoMotionNode(LifecycleNode):
     # Callbacks: never wait
 
     def _on_image(self, message: Image | CompressedImage, arrived_s: float) -> None:
-        self.counts.received += 1
         stamp_ns = messages.stamp_ns(message.header.stamp)
         if stamp_ns < self._newest_stamp_ns - CLOCK_SET_BACK_NS:
             self._sampler = FrameSampler(self.parameters.rate_hz)
         elif stamp_ns <= self._newest_stamp_ns:
             line = "left out an image whose stamp is not newer than that of the one before"
             self.get_logger().warning(line, throttle_duration_sec=5.0)
-            self.counts.skipped += 1
+            self.counts.left_out += 1
             return
         self._newest_stamp_ns = stamp_ns
         if not self._sampler.wants(stamp_ns):
-            self.counts.skipped += 1
+            self.counts.left_out += 1
             return
         self._sampler.keep(stamp_ns)
         self._worker.put(Arrival(message, arrived_s))
@@ -209,20 +214,20 @@ class EgoMotionNode(LifecycleNode):
         try:
             self._process_frame(arrival)
         except UndecodableFrameError as error:
-            self._skip_frame(error)
+            self._leave_out(error)
         except LaposeError as error:
             # From the very first frame it is the camera that does not fit, not one frame that is bad.
             if self.counts.processed:
-                self._skip_frame(error)
+                self._leave_out(error)
             else:
                 self._fail(str(error))
         except Exception:
             if self.context.ok():  # else the node is going down, and publishing has failed
                 self._fail_by_bug()
 
-    def _skip_frame(self, error: LaposeError) -> None:
+    def _leave_out(self, error: LaposeError) -> None:
         self.counts.undecodable += 1
-        self.get_logger().warning(f"skipped a frame: {error}", throttle_duration_sec=5.0)
+        self.get_logger().warning(f"undecodable frame: {error}", throttle_duration_sec=5.0)
 
     def _process_frame(self, arrival: Arrival) -> None:
         header = arrival.message.header
@@ -263,12 +268,11 @@ class EgoMotionNode(LifecycleNode):
         base_frame = self.parameters.base_frame
         give_up_s = time.monotonic() + self.parameters.camera_tf_timeout_s
         while self._transform_lookup is not None and camera_frame:
-            pose = self._transform_lookup.pose_of(camera_frame, base_frame)
+            pose = self._transform_lookup.look_up(camera_frame, base_frame)
             if pose is not None:
                 self.get_logger().info(f"camera {camera_frame} in {base_frame} from TF")
                 return pose
-            others = self.count_publishers("/tf_static") + self.count_publishers("/tf") - 1  # less this node
-            if others == 0 or time.monotonic() > give_up_s:
+            if time.monotonic() > give_up_s or not self.context.ok():
                 break
             time.sleep(0.02)
         self.get_logger().info(f"camera {camera_frame!r} in {base_frame} from the parameters camera_xyz and camera_rpy")
@@ -281,7 +285,7 @@ class EgoMotionNode(LifecycleNode):
         message.inference_s = timing.inference_s
         message.latency_s = timing.latency_s
         message.frames_processed = self.counts.processed
-        message.frames_skipped = self.counts.skipped
+        message.frames_left_out = self.counts.left_out
         message.frames_dropped = self.frames_dropped
         message.frames_undecodable = self.counts.undecodable
         return message

@@ -32,7 +32,7 @@ class Parameters:
         choices=("auto", "raw", "compressed"),
     )
     rate_hz: float = _parameter(
-        4.0, "Frames a second that the window takes; frames between are skipped.", limits=(0.1, 120.0), changeable=True
+        4.0, "Frames a second that the window takes; frames between are left out.", limits=(0.1, 120.0), changeable=True
     )
     model: str = _parameter("compact", "Name of an installed model, or the path of a model folder.")
     backend: str = _parameter(

@@ -78,7 +78,7 @@ class TransformBroadcaster:
 
 
 class TransformLookup(Protocol):
-    def pose_of(self, frame: str, parent: str) -> np.ndarray | None:
+    def look_up(self, frame: str, parent: str) -> np.ndarray | None:
         """Newest known pose (4, 4) of `frame` in `parent`, or None."""
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class _TopicLookup:
             node.create_subscription(TFMessage, "/tf_static", self._remember, _TF_STATIC_QOS),
         ]
 
-    def pose_of(self, frame: str, parent: str) -> np.ndarray | None:
+    def look_up(self, frame: str, parent: str) -> np.ndarray | None:
         pose_by_ancestor = self._poses_in_ancestors(frame)
         for ancestor, pose_parent in self._poses_in_ancestors(parent).items():
             if ancestor in pose_by_ancestor:
@@ -134,7 +134,7 @@ class _BufferLookup:
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
-    def pose_of(self, frame: str, parent: str) -> np.ndarray | None:
+    def look_up(self, frame: str, parent: str) -> np.ndarray | None:
         try:
             return transform_to_pose(self._buffer.lookup_transform(parent, frame, Time()).transform)
         except tf2_ros.TransformException:

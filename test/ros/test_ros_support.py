@@ -38,22 +38,22 @@ def lookup(start_drive):
     messages = [stamped(parent, child, pose) for (parent, child), pose in poses.items()]
     drive = start_drive(before=lambda helper: latched(helper, TFMessage(transforms=messages)))
     lookup = create_transform_lookup(drive.node)
-    wait_until(lambda: lookup.pose_of("lidar", "base") is not None)
+    wait_until(lambda: lookup.look_up("lidar", "base") is not None)
     return lookup, poses
 
 
 def test_lookup_chains_transforms_up_and_down_the_tree(lookup):
     lookup, poses = lookup
     camera = poses["base", "mast"] @ poses["mast", "camera"]
-    assert np.allclose(lookup.pose_of("camera", "base"), camera)
-    assert np.allclose(lookup.pose_of("base", "camera"), invert_pose(camera))
-    assert np.allclose(lookup.pose_of("camera", "lidar"), invert_pose(poses["base", "lidar"]) @ camera)
-    assert np.allclose(lookup.pose_of("camera", "map"), poses["map", "base"] @ camera)
-    assert np.allclose(lookup.pose_of("base", "base"), np.eye(4))
+    assert np.allclose(lookup.look_up("camera", "base"), camera)
+    assert np.allclose(lookup.look_up("base", "camera"), invert_pose(camera))
+    assert np.allclose(lookup.look_up("camera", "lidar"), invert_pose(poses["base", "lidar"]) @ camera)
+    assert np.allclose(lookup.look_up("camera", "map"), poses["map", "base"] @ camera)
+    assert np.allclose(lookup.look_up("base", "base"), np.eye(4))
 
 
 def test_lookup_knows_what_it_does_not_know(lookup):
-    assert lookup[0].pose_of("radar", "base") is None
+    assert lookup[0].look_up("radar", "base") is None
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,10 +1,10 @@
-"""The worker's one-slot mailbox."""
+"""The worker, which has room for one item."""
 
 from __future__ import annotations
 
 import threading
 
-from lapose_ros.mailbox import NewestFirstWorker
+from lapose_ros.worker import NewestFirstWorker
 
 from .drive import wait_until
 
