@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.comparison import compare_trajectories
-from lapose_core.evaluation.plot import plot_comparison
 from lapose_core.geometry import Trajectory, optical_from_body
+from lapose_core.plot import plot_comparison
 from lapose_ros.bag_player import BagPlayer
 from lapose_ros.messages import pose_of, stamp_ns
 
@@ -35,6 +35,8 @@ PLOT = DEMO / "trajectory.png"
 CAMERA = "/camera/front/image/compressed"
 TRUTH = "/ground_truth/odometry"
 RATE_HZ = 5.0
+#: Longer than any machine should take to load the model.
+NODE_TIMEOUT_S = 60.0
 
 
 class Listener(Node):
@@ -76,9 +78,11 @@ def spinning(node: Node) -> Iterator[None]:
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
-    yield
-    rclpy.try_shutdown()
-    thread.join()
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+        thread.join()
 
 
 @contextmanager
@@ -92,6 +96,24 @@ def running_node() -> Iterator[subprocess.Popen]:
             yield process
         finally:
             process.send_signal(signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def wait_for_node(node: subprocess.Popen, player: BagPlayer) -> None:
+    """Wait until the node listens to the camera; raises LaposeError where that does not come."""
+    print("waiting for the node", flush=True)
+    give_up_s = time.monotonic() + NODE_TIMEOUT_S
+    while not player.wait_for_listener(0.5):
+        if node.poll() is not None:
+            raise LaposeError("the node has ended: its line above says why")
+        if time.monotonic() > give_up_s:
+            raise LaposeError(
+                f"the node does not listen to {CAMERA} after {NODE_TIMEOUT_S:.0f} s: try again when the "
+                "machine is less busy, and see that nothing keeps UDP from the loopback interface"
+            )
 
 
 def play(player: BagPlayer, listener: Listener) -> None:
@@ -137,18 +159,16 @@ def report(listener: Listener) -> None:
 
 
 def main() -> int:
-    # A domain of its own, on this machine only: the demo meets no other ROS 2.
-    os.environ["ROS_DOMAIN_ID"] = str(101 + os.getpid() % 100)
+    # A domain of its own, on this machine only: the demo meets no other ROS 2. Domains above 101 would use ports that
+    # Linux hands out to others.
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.setdefault("ROS_LOG_DIR", str(DEMO / "output" / "log"))
     rclpy.init()
     listener = Listener()
     try:
-        with running_node() as node, spinning(listener):
-            player = BagPlayer(listener, DRIVE)
-            while not player.wait_for_listener(0.5):
-                if node.poll() is not None:
-                    raise LaposeError("the node has ended: its line above says why")
+        with running_node() as node, spinning(listener), closing(BagPlayer(listener, DRIVE)) as player:
+            wait_for_node(node, player)
             play(player, listener)
         report(listener)
     except LaposeError as error:
