@@ -117,7 +117,7 @@ def write_drive_bag(
     times as large in each direction and averaged.
 
     Raises:
-        LaposeError: the folder exists, numba is missing, or a number is out of range.
+        LaposeError: the folder exists or cannot be written, numba is missing, or a number is out of range.
     """
     path = Path(path)
     if path.exists():
@@ -128,13 +128,24 @@ def write_drive_bag(
         )
     clips = sample_drive(seed, seconds, rate_hz)
     _draw(clips, 0, 8, 8, 1)  # what is missing (numba) shows before there is half a bag
+    try:
+        _write(path, clips, width, height, supersample, jpeg_quality if compressed else None, progress)
+    except OSError as error:
+        raise LaposeError(f"cannot write {path} ({error.strerror}): choose another place") from None
+    return clips
+
+
+def _write(
+    path: Path, clips: Clips, width: int, height: int, supersample: int, jpeg_quality: int | None, progress: bool
+) -> None:
     base_camera = clips.pose_base_camera_B44[0]
     bases = clips.pose_world_camera_BT44[0] @ invert_pose(base_camera)
     motions = invert_pose(bases[:-1]) @ bases[1:]
     stamps = [_START_NS + int(stamp) for stamp in clips.stamps_ns_BT[0]]
-    quality = jpeg_quality if compressed else None
     image_topic, image_type = (
-        ("/camera/front/image/compressed", "CompressedImage") if compressed else ("/camera/front/image", "Image")
+        ("/camera/front/image", "Image")
+        if jpeg_quality is None
+        else ("/camera/front/image/compressed", "CompressedImage")
     )
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         volatile, latched = _qos(QosDurability.VOLATILE), _qos(QosDurability.TRANSIENT_LOCAL)
@@ -163,7 +174,6 @@ def write_drive_bag(
                 write("/tf", stamp, _transform(stamp, "map", TRUE_BASE_FRAME, bases[i]))
                 write("/ground_truth/odometry", stamp, motion)
                 write("/camera/front/camera_info", stamp, _camera_info(stamp, clips.fov_x_B[0], width, height))
-                write(image_topic, stamp, _image(stamp, image, quality))
+                write(image_topic, stamp, _image(stamp, image, jpeg_quality))
                 bar.update()
         bar.close()
-    return clips

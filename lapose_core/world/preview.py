@@ -16,7 +16,7 @@ def write_contact_sheet(
     path: Path | str,
     *,
     clips: int = 6,
-    frames: int = 6,
+    frames: int = 5,
     seed: int = 0,
     width: int = 480,
     height: int = 224,
@@ -54,7 +54,7 @@ def write_contact_sheet(
         _, data = cv2.imencode(".png", sheet.reshape(clips * height, frames * width, 3)[..., ::-1])
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise LaposeError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        raise LaposeError(f"cannot write {path} ({error.strerror}): choose another place") from None
 
 
 def _draw_arrows(image_HWC: np.ndarray, target_N2: np.ndarray, visible_N: np.ndarray, stride: int) -> None:
