@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +30,7 @@ app.add_typer(export, name="export")
 SourceArgument = Annotated[
     Path, typer.Argument(help="A video, a folder of images, a KITTI sequence folder, or a bag (MCAP or sqlite3).")
 ]
-RateOption = Annotated[float, typer.Option("--rate", help="Steps a second; frames between are skipped.", min=0.1)]
+RateOption = Annotated[float, typer.Option("--rate", help="Steps a second; frames in between are not used.", min=0.1)]
 ModelOption = Annotated[str, typer.Option("--model", help="A model folder, or the name of a shipped one.")]
 BackendOption = Annotated[str, typer.Option("--backend", help="auto, onnxruntime or torch.")]
 TopicOption = Annotated[str | None, typer.Option("--topic", help="Image topic of a bag, if it has several.")]
@@ -38,13 +40,19 @@ FpsOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 
 
-@app.callback()
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"lapose {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -88,12 +96,19 @@ def evaluate(
     from lapose_core.evaluation.report import evaluate as evaluate_source
     from lapose_core.models import find_model
     from lapose_core.runtime.backends.open import open_backend
+    from lapose_core.runtime.outputs import write_atomically
 
+    if json is not None:
+        _check_writable(json)
     opened = open_source(source, topic=topic, fps=fps)
     report = evaluate_source(opened, open_backend(find_model(model), backend), rate, stride=stride, progress=not quiet)
     typer.echo(report)
     if json is not None:
-        json.write_text(report.to_json() + "\n")
+
+        def write(path: Path) -> None:
+            path.write_text(report.to_json() + "\n")
+
+        write_atomically(json, write)
 
 
 @train.command("pose")
@@ -110,6 +125,7 @@ def train_pose(
 ) -> None:
     """Train motions on rendered drives."""
     _need("torch", "train")
+    _need("numba", "train")
     from lapose_core.training.config import TrainConfig
     from lapose_core.training.pose import train_pose as train_run
 
@@ -123,6 +139,8 @@ def export_onnx(
 ) -> None:
     """Write a model folder: weights in half precision, and ONNX graphs for running without torch."""
     _need("torch", "train")
+    if not (checkpoint / "progress.json").is_file():
+        raise LaposeError(f"{checkpoint} is no training run: give the folder that `lapose train pose --output` wrote")
     from lapose_core.export.onnx import export_checkpoint
 
     for path in export_checkpoint(checkpoint, output):
@@ -135,11 +153,13 @@ def world_preview(
     clips: Annotated[int, typer.Option(help="Rows: one clip each.", min=1)] = 6,
     frames: Annotated[int, typer.Option(help="Columns: frames of a clip.", min=1)] = 5,
     seed: Annotated[int, typer.Option(help="Another number, another world.", min=0)] = 0,
+    flow: Annotated[bool, typer.Option("--flow", help="Draw the exact flow to the next frame as arrows.")] = False,
 ) -> None:
     """Draw a contact sheet of random clips."""
+    _need("numba", "world")
     from lapose_core.world.preview import write_contact_sheet
 
-    write_contact_sheet(output, clips=clips, frames=frames, seed=seed)
+    write_contact_sheet(output, clips=clips, frames=frames, seed=seed, flow=flow)
     typer.echo(f"wrote {output}")
 
 
@@ -154,6 +174,7 @@ def world_bag(
     raw: Annotated[bool, typer.Option("--raw", help="sensor_msgs/Image instead of JPEG.")] = False,
 ) -> None:
     """Record a rendered drive as an MCAP bag: images, camera_info, true poses and tf."""
+    _need("numba", "world")
     from lapose_core.world.bag import write_drive_bag
 
     write_drive_bag(output, seconds=seconds, rate_hz=rate, width=width, height=height, seed=seed, compressed=not raw)
@@ -167,12 +188,29 @@ def _need(module: str, extra: str) -> None:
         raise LaposeError(f"this needs {module}: pip install 'lapose[{extra}]'")
 
 
+def _check_writable(path: Path) -> None:
+    """Raise LaposeError where `path` cannot be written: before the work rather than after it."""
+    if path.is_dir():
+        raise LaposeError(f"{path} is a folder: give the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise LaposeError(f"cannot write {path} ({error.strerror}): choose another place") from None
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit code 2."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: FFmpeg's own lines about a bad video say less
     try:
         app()
     except LaposeError as error:
         print(f"lapose: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"lapose: cannot use {error.filename} ({error.strerror}): choose another path", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("lapose: interrupted", file=sys.stderr)
