@@ -186,10 +186,9 @@ def _reused(fresh: Iterator[ClipBatch], train: TrainConfig, device: torch.device
 
 
 def _drawn_on_gpu(train: TrainConfig, model: ModelConfig, device: torch.device) -> Iterator[ClipBatch]:
-    from lapose_core.world.render_triton import render, trace_flow
+    from lapose_core.world.render_triton import render_with_flow
 
     for clips in _ahead(_Sampled(train), train.draw_workers):
-        forth = trace_flow(clips, model.image_height, model.image_width, QUERY_STRIDE, device=device)
-        frames_BTCHW = render(clips, model.image_height, model.image_width, device=device)
+        frames_BTCHW, forth = render_with_flow(clips, model.image_height, model.image_width, QUERY_STRIDE, device)
         motion = (value.to(device, non_blocking=True) for value in _motion_tensors(clips))
         yield ClipBatch(frames_BTCHW, *motion, forth.target_BSN2, forth.visible_BSN)
