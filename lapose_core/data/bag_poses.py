@@ -28,7 +28,8 @@ def camera_poses(reader: AnyReader, camera_frame: str) -> Trajectory | None:
     """Poses of the camera (optical axes, metres), or None where the bag has none that can be told.
 
     Taken from, in this order: the `Odometry` or `PoseStamped` topic named as the truth; the only such topic; the
-    transform on `/tf` that moves the camera. `/tf_static` leads from the vehicle to the camera.
+    transform on `/tf` that moves the camera. `/tf_static` leads from the vehicle to the camera; a vehicle frame that it
+    does not know, as `ground_truth/base_link`, is also tried without its prefix.
 
     Args:
         reader: an open bag.
@@ -48,6 +49,9 @@ def camera_poses(reader: AnyReader, camera_frame: str) -> Trajectory | None:
         else:
             stamped_poses.append((stamp_ns(message), _pose(message.pose.position, message.pose.orientation)))
     pose_vehicle_camera = _lead(static, vehicle_frame, camera_frame.lstrip("/"))
+    if pose_vehicle_camera is None:
+        # The true body goes beside the estimated one in TF, so it often has a name with a prefix.
+        pose_vehicle_camera = _lead(static, vehicle_frame.rsplit("/")[-1], camera_frame.lstrip("/"))
     if pose_vehicle_camera is None:
         _log.warning(
             "%s gives poses of %r, but nothing on /tf_static leads from there to the camera %r: poses left out",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+from lapose_core.data.open import open_source
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import invert_pose, make_pose
 from lapose_core.world.bag import write_drive_bag
@@ -61,6 +62,14 @@ def test_true_base_poses_and_tf_static_give_the_camera_poses(bag: tuple[Path, Cl
     np.testing.assert_allclose(bases @ base_camera, clips.pose_world_camera_BT44[0], atol=1e-6)
     assert 1.0 < mount.transform.translation.z < 2.6
     assert {(m.header.frame_id, m.child_frame_id) for m in truth} == {("map", "ground_truth/base_link")}
+
+
+def test_the_bag_is_a_source_with_the_cameras_true_poses(bag: tuple[Path, Clips]):
+    path, clips = bag
+    source = open_source(path)
+    frames = list(source)
+    assert [frame.stamp_ns for frame in frames] == source.poses.stamps_ns.tolist()
+    np.testing.assert_allclose(source.poses.motions(), clips.motions_BS44[0], atol=1e-6)
 
 
 def test_tf_agrees_with_the_odometry_and_leaves_base_link_alone(bag: tuple[Path, Clips]):
