@@ -203,7 +203,7 @@ def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit code 2."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: FFmpeg's own lines about a bad video say less
     try:
-        app()
+        app(prog_name="lapose")
     except LaposeError as error:
         print(f"lapose: {error}", file=sys.stderr)
         sys.exit(2)
