@@ -35,14 +35,19 @@ def save_checkpoint(folder: Path, weights: dict[str, Tensor], config: ModelConfi
 
 
 def load_checkpoint(folder: Path, config: ModelConfig) -> tuple[dict[str, Tensor], dict]:
-    """Weights and progress; raises LaposeError for another preset, missing or broken files."""
+    """Weights and progress, of a run or of an exported model (whose runs are not known).
+
+    Raises LaposeError for another preset, missing or broken files.
+    """
     try:
-        progress = json.loads((folder / "progress.json").read_text())
         saved = ModelConfig.load(folder / "config.json")
-        weights: dict[str, Tensor] = {}
-        for i in range(progress["pieces"]):
-            weights |= load_file(folder / f"weights-{i:02}.safetensors")
-    except (FileNotFoundError, SafetensorError, ValueError, KeyError) as error:
+        if (folder / "weights.safetensors").exists():
+            progress, weights = {"runs": []}, load_file(folder / "weights.safetensors")
+        else:
+            progress, weights = json.loads((folder / "progress.json").read_text()), {}
+            for i in range(progress["pieces"]):
+                weights |= load_file(folder / f"weights-{i:02}.safetensors")
+    except (LaposeError, FileNotFoundError, SafetensorError, ValueError, KeyError) as error:
         raise LaposeError(f"{folder} holds no whole checkpoint ({error}): give a folder that training wrote") from None
     if saved != config:
         raise LaposeError(f"{folder} was trained as preset {saved.preset!r} with other sizes: train that preset on")

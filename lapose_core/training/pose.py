@@ -46,7 +46,7 @@ def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] 
     history: list[dict] = []
     for i, folder in enumerate(start_from):
         weights, progress = load_checkpoint(folder, model.config)
-        trained = TASKS[progress["runs"][-1]["config"]["task"]] if i else ("",)
+        trained = TASKS[progress["runs"][-1]["config"]["task"]] if i and progress["runs"] else ("",)
         taken = {name: value for name, value in weights.items() if name.startswith(trained)}
         model.load_state_dict(taken, strict=not i)
         history += progress["runs"]

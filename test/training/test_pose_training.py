@@ -69,6 +69,14 @@ def test_a_checkpoint_of_another_preset_is_refused(trained: Path) -> None:
         load_checkpoint(trained / "nowhere", preset("tiny"))
 
 
+def test_an_exported_model_can_be_trained_on(tiny_model_dir: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(TrainConfig.load(TINY), steps=1, learning_rate=0.0, average_decay=0.0)
+    train_pose(config, tmp_path / "on", start_from=[tiny_model_dir])
+    weights, _ = load_checkpoint(tmp_path / "on", preset("tiny"))
+    shipped, _ = load_checkpoint(tiny_model_dir, preset("tiny"))
+    torch.testing.assert_close(weights["pose_head.enter.weight"], shipped["pose_head.enter.weight"].float())
+
+
 def test_a_checkpoint_is_split_into_pieces_and_comes_back_whole(tmp_path: Path) -> None:
     weights = {f"layer{i}": torch.full((1024, 1024), float(i)) for i in range(9)}
     save_checkpoint(tmp_path, weights, preset("tiny"), {"runs": []})
