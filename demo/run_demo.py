@@ -81,7 +81,8 @@ def spinning(node: Node) -> Iterator[None]:
     try:
         yield
     finally:
-        rclpy.try_shutdown()
+        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
+            rclpy.try_shutdown()
         thread.join()
 
 

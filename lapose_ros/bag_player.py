@@ -7,6 +7,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import rclpy
@@ -149,7 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     finally:
-        rclpy.try_shutdown()
+        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
+            rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -308,7 +309,8 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
+            rclpy.try_shutdown()
 
 
 if __name__ == "__main__":
