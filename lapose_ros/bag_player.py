@@ -25,6 +25,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from lapose_core.errors import LaposeError
 from lapose_ros.messages import time_message
 
+#: After the last message: what is sent best effort and still on its way would be lost with its publisher.
+LINGER_S = 1.0
+
 
 class BagPlayer:
     """Publishes the messages of a ROS 2 bag (MCAP or sqlite3) on the topics that they were recorded from.
@@ -143,6 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
         player.play(rate=options.rate)
         while options.loop:
             player.play(rate=options.rate)
+        time.sleep(LINGER_S)
         return 0
     except LaposeError as error:
         print(f"lapose: {error}", file=sys.stderr)
