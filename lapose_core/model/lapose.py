@@ -34,7 +34,14 @@ class LAPose(nn.Module):
     def forward(
         self, frames_BTCHW: Tensor, intervals_BS: Tensor, blind_B: Tensor | None = None
     ) -> tuple[dict[str, Tensor], Matches | None]:
-        """The pose head's prediction for whole clips, and the matches of adjacent frames (pairs in order of B, S).
+        """The pose head's prediction for whole clips, and the matches of adjacent frames; see `infer_actions`."""
+        actions_BSK, matches = self.infer_actions(frames_BTCHW, intervals_BS, blind_B)
+        return self.predict(actions_BSK, intervals_BS), matches
+
+    def infer_actions(
+        self, frames_BTCHW: Tensor, intervals_BS: Tensor, blind_B: Tensor | None = None
+    ) -> tuple[Tensor, Matches | None]:
+        """Latent actions (B, S, K) of whole clips, and the matches of adjacent frames (pairs in order of B, S).
 
         Clips marked in `blind_B` hide their image tokens, so that motion must be read from the matches alone.
         """
@@ -43,12 +50,14 @@ class LAPose(nn.Module):
         features = {name: value.unflatten(0, (batch, length)) for name, value in flat.items()}
         if blind_B is not None:
             features["tokens"] = features["tokens"] * (~blind_B)[:, None, None, None]
-        if self.config.context_frames == 2:
-            forth, actions_XK = self._pair(*adjacent_frames(features), intervals_BS.flatten())
-            actions_BSK = actions_XK.unflatten(0, (batch, length - 1))
-        else:
-            forth, actions_BSK = None, self.inverse_dynamics(features["tokens"], intervals_BS)
-        return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS), forth
+        if self.config.context_frames != 2:
+            return self.inverse_dynamics(features["tokens"], intervals_BS), None
+        forth, actions_XK = self._pair(*adjacent_frames(features), intervals_BS.flatten())
+        return actions_XK.unflatten(0, (batch, length - 1)), forth
+
+    def predict(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
+        """The pose head's prediction, as it is trained (`PoseHead`)."""
+        return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
 
     def forward_matched(
         self,
@@ -81,7 +90,7 @@ class LAPose(nn.Module):
         )
         actions_XK = self.inverse_dynamics(tokens_X2ND, intervals_BS.reshape(-1, 1), hint_XD[:, None])[:, 0]
         actions_BSK = actions_XK.unflatten(0, (batch, steps))
-        return self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
+        return self.predict(actions_BSK, intervals_BS)
 
     def tokenize(self, frames_BCHW: Tensor) -> dict[str, Tensor]:
         """Features of frames (uint8 or float in [0, 1], RGB), by name."""
@@ -93,7 +102,7 @@ class LAPose(nn.Module):
 
     def decode_motions(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
         """Metric motions: translation_BS3, quaternion_BS4 (x y z w), variance_BS6, fov_x_BS, scale_B (m, radians)."""
-        head = self.pose_head(self.inverse_dynamics.widen(actions_BSK), intervals_BS)
+        head = self.predict(actions_BSK, intervals_BS)
         scale_B = head["log_scale_B"].exp()
         reach_B11 = scale_B.clamp(min=1.0)[:, None, None]
         variance_BS6 = head["log_variance_BS6"].exp()
@@ -112,8 +121,11 @@ class LAPose(nn.Module):
         tokens_B2ND = torch.stack([previous["tokens"], current["tokens"]], dim=1)
         forth = hint_B1D = None
         if self.matching is not None:
-            forth, back = self.matching(previous, current), self.matching(current, previous)
-            found = [(matches.target_BN2, self.matching.confidence(matches)) for matches in (forth, back)]
+            forth = self.matching(previous, current)
+            # What finds the matches learns from its own supervision, and only one way: half the cost of a step.
+            with torch.no_grad():
+                back = self.matching(current, previous)
+                found = [(matches.target_BN2, self.matching.confidence(matches)) for matches in (forth, back)]
             embedded = [self.matching.embed_matches(*matches) for matches in found]
             tokens_B2ND = tokens_B2ND + torch.stack(embedded, dim=1)
             hint_B1D = self.matching.embed_fields(*found)[:, None]

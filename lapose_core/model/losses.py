@@ -12,10 +12,13 @@ from lapose_core.model.config import ModelConfig
 from lapose_core.model.matching import Matches
 from lapose_core.model.tokenizer import COARSE_STRIDE
 
-#: How much targets vary on rendered drives (mean absolute deviation): the normalised translation's x, y, z and the
-#: quaternion's x, y, z, w. Unweighted, pitch, roll and the sides would count for nothing beside yaw and the way ahead.
-TRANSLATION_UNITS = (0.035, 0.035, 0.35)
-ROTATION_UNITS = (0.0025, 0.015, 0.0025, 0.015)
+#: Errors that count alike: of the normalised translation's x, y (about 2 degrees of direction) and z. Unweighted, the
+#: sides would count for nothing beside the way ahead.
+TRANSLATION_UNITS = (0.03, 0.03, 0.12)
+
+#: Likewise of quaternions: a quarter of a degree, and a tenth of how much the clip turns in a step. Else a few clips that
+#: turn fast would drown the many in which small errors matter.
+ROTATION_UNIT, ROTATION_SHARE = 0.0022, 0.1
 
 #: Metres: a parked clip has no scale, so its logarithm stops here.
 SMALLEST_SCALE = 0.05
@@ -44,12 +47,25 @@ def couple_scale(translation_BS3: Tensor, scale_B: Tensor) -> Tensor:
 def pose_losses(prediction: dict[str, Tensor], target: MotionTarget) -> dict[str, Tensor]:
     """The four L1 losses, each in units in which its targets vary by about one."""
     translation_BS3, scale_B = decouple_scale(target.translation_BS3)
+    translation_units = translation_BS3.new_tensor(TRANSLATION_UNITS)
+    rotation_error_BS4 = prediction["quaternion_BS4"] - target.quaternion_BS4
     return {
-        "translation": _l1_in_units(prediction["translation_BS3"], translation_BS3, TRANSLATION_UNITS),
-        "rotation": _l1_in_units(prediction["quaternion_BS4"], target.quaternion_BS4, ROTATION_UNITS),
+        "translation": ((prediction["translation_BS3"] - translation_BS3) / translation_units).abs().mean(),
+        "rotation": (rotation_error_BS4 / _rotation_unit(target)).abs().mean(),
         "fov": F.l1_loss(prediction["fov_x_BS"], target.fov_x_B[:, None].expand_as(prediction["fov_x_BS"])) * 2,
         "scale": F.l1_loss(prediction["log_scale_B"], scale_B.clamp(min=SMALLEST_SCALE).log()),
     }
+
+
+def drift_loss(prediction: dict[str, Tensor], target: MotionTarget) -> Tensor:
+    """L1 of the rotation errors summed along each clip, relative to what independent errors add up to.
+
+    Errors of a clip's steps have causes in common, such as its field of view: they add up where independent ones
+    average out.
+    """
+    error_BS3 = ((prediction["quaternion_BS4"] - target.quaternion_BS4) / _rotation_unit(target))[..., :3]
+    steps_S1 = torch.arange(1, error_BS3.shape[1] + 1, device=error_BS3.device)[:, None]
+    return (error_BS3.cumsum(1) / steps_S1.sqrt()).abs().mean()
 
 
 def doubt_loss(prediction: dict[str, Tensor], target: MotionTarget) -> Tensor:
@@ -73,7 +89,7 @@ def matching_losses(matches: Matches, target_BN2: Tensor, visible_BN: Tensor, co
     rows, columns = config.image_height // COARSE_STRIDE, config.image_width // COARSE_STRIDE
     cell = (target_BN2 / COARSE_STRIDE).floor().long()
     index_BN = cell[..., 1].clamp(0, rows - 1) * columns + cell[..., 0].clamp(0, columns - 1)
-    coarse_BN = F.cross_entropy(matches.coarse_BNK.flatten(0, 1).float(), index_BN.flatten(), reduction="none")
+    coarse_BN = matches.coarse_sum_BN - matches.coarse_BNK.gather(-1, index_BN[..., None])[..., 0]
 
     # The refinement is taught only where its window holds the truth: a soft target on the nearest positions.
     distance_BNW = (matches.fine_target_BNW2 - target_BN2[:, :, None]).norm(dim=-1)
@@ -82,16 +98,16 @@ def matching_losses(matches: Matches, target_BN2: Tensor, visible_BN: Tensor, co
     fine_BN = -(soft_BNW * matches.fine_BNW.float().log_softmax(-1)).sum(-1)
     offset_BN = (matches.target_BN2.float() - target_BN2).abs().sum(-1) / 4.0
     return {
-        "coarse": _masked_mean(coarse_BN.view_as(visible_BN), visible_BN),
+        "coarse": _masked_mean(coarse_BN, visible_BN),
         "fine": _masked_mean(fine_BN, within_BN),
         "offset": _masked_mean(offset_BN, within_BN),
     }
 
 
-def _l1_in_units(prediction_XC: Tensor, target_XC: Tensor, units_C: tuple[float, ...]) -> Tensor:
-    """Mean absolute error, each channel in its own unit."""
-    error_C = (prediction_XC - target_XC).abs().flatten(0, -2).mean(0)
-    return sum(error / unit for error, unit in zip(error_C.unbind(), units_C, strict=True)) / len(units_C)
+def _rotation_unit(target: MotionTarget) -> Tensor:
+    """(B, 1, 1): errors of quaternions that count alike."""
+    turned_B11 = target.quaternion_BS4[..., :3].norm(dim=-1).mean(-1)[:, None, None]
+    return ROTATION_UNIT + ROTATION_SHARE * turned_B11
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

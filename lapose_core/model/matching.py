@@ -30,12 +30,16 @@ class Matches:
     Attributes:
         target_BN2: pixel position (x, y) in the other frame; pixel centres at + 0.5.
         coarse_BNK: logits over all K positions at stride 8.
+        coarse_sum_BN: logarithm of the sum of their exponentials.
+        coarse_best_BN: the highest of them.
         coarse_target_BN2: position before refinement.
         fine_BNW, fine_target_BNW2: logits of the refinement's window and the positions they stand for.
     """
 
     target_BN2: Tensor
     coarse_BNK: Tensor
+    coarse_sum_BN: Tensor
+    coarse_best_BN: Tensor
     coarse_target_BN2: Tensor
     fine_BNW: Tensor
     fine_target_BNW2: Tensor
@@ -71,8 +75,11 @@ class GlobalMatching(nn.Module):
                 return self(*({name: value.float() for name, value in frame.items()} for frame in (previous, current)))
         # The centre of a 16-pixel cell is the corner of four cells at stride 8, so their mean is its descriptor.
         query_BNM = F.normalize(F.avg_pool2d(previous["coarse"], 2), dim=1).flatten(2).transpose(1, 2)
-        coarse_BNK = query_BNM @ current["coarse"].flatten(2) * self.coarse_sharpness.exp()
-        coarse_target_BN2 = self._peak(coarse_BNK)
+        coarse_BNK = (query_BNM * self.coarse_sharpness.exp()) @ current["coarse"].flatten(2)
+        # The logits are large: they are gone through as few times as can be.
+        coarse_sum_BN = coarse_BNK.logsumexp(-1)
+        coarse_best_BN, best_BN = coarse_BNK.detach().max(-1)
+        coarse_target_BN2 = self._around(best_BN, coarse_BNK)
 
         fine_query_BNM = self._fine_queries(previous["fine"])
         window_BNW, fine_target_BNW2 = self._window(coarse_target_BN2)
@@ -82,7 +89,9 @@ class GlobalMatching(nn.Module):
         keys_BNWM = fine_maps_BPM.gather(1, index).view(batch, queries, places, -1)
         fine_BNW = (keys_BNWM * fine_query_BNM[:, :, None]).sum(-1) * self.fine_sharpness.exp()
         target_BN2 = (fine_BNW.softmax(-1)[..., None] * fine_target_BNW2).sum(2)
-        return Matches(target_BN2, coarse_BNK, coarse_target_BN2, fine_BNW, fine_target_BNW2)
+        return Matches(
+            target_BN2, coarse_BNK, coarse_sum_BN, coarse_best_BN, coarse_target_BN2, fine_BNW, fine_target_BNW2
+        )
 
     def embed_matches(self, target_BN2: Tensor, confidence_BN3: Tensor) -> Tensor:
         """(B, tokens, D) embedding of the displacements and confidences of each token's cells."""
@@ -114,13 +123,13 @@ class GlobalMatching(nn.Module):
         """(B, N, 3): coarse peak's probability, fine peak's probability, and the refinement's spread in cells."""
         fine_BNW = matches.fine_BNW.softmax(-1)
         spread_BN = (fine_BNW[..., None] * (matches.fine_target_BNW2 - matches.target_BN2[:, :, None]) ** 2).sum((2, 3))
-        coarse_peak_BN = (matches.coarse_BNK.amax(-1) - matches.coarse_BNK.logsumexp(-1)).exp()
+        coarse_peak_BN = (matches.coarse_best_BN - matches.coarse_sum_BN).exp()
         return torch.stack([coarse_peak_BN, fine_BNW.amax(-1), (spread_BN + 1e-4).sqrt() / FINE_STRIDE], dim=-1)
 
-    def _peak(self, logits_BNK: Tensor) -> Tensor:
-        """Position of the highest logit, refined by the mean of its neighbourhood."""
+    def _around(self, best_BN: Tensor, logits_BNK: Tensor) -> Tensor:
+        """Mean position of the highest logit's neighbourhood."""
         rows, columns = self.config.image_height // COARSE_STRIDE, self.config.image_width // COARSE_STRIDE
-        best_BN1 = logits_BNK.argmax(-1, keepdim=True)
+        best_BN1 = best_BN[..., None]
         index = _neighbourhood(best_BN1 // columns, best_BN1 % columns, rows, columns, COARSE_RADIUS)
         weights = logits_BNK.gather(-1, index).softmax(-1)
         return (weights[..., None] * self.coarse_K2[index]).sum(2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,9 @@ class PoseHead(nn.Module):
     One MLP decodes each step's normalised translation, quaternion and field of view, another the scale
     (exponential, so positive), a third the variances; the third learns from detached features, so that doubt never
     bends the estimate.
+
+    What a picture tells of pan, tilt and the direction of travel are pixels: they become angles by the field of view
+    that the whole clip agrees on.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -55,17 +60,20 @@ class PoseHead(nn.Module):
             tokens_BND = block(tokens_BND)
         tokens_BND = self.norm(tokens_BND)
         step_BS8 = self.step(tokens_BND[:, 1:]).float()
+        fov_x_BS = FOV_MIDDLE + FOV_UNIT * step_BS8[..., 7]
+        across_B1 = (0.5 * fov_x_BS.mean(-1, keepdim=True).clamp(0.2, 2.6)).tan() / math.tan(0.5 * FOV_MIDDLE)
+        unit_B13 = torch.stack([across_B1, across_B1, torch.ones_like(across_B1)], dim=-1)
         return {
-            "translation_BS3": step_BS8[..., :3],
-            "quaternion_BS4": _quaternion(step_BS8[..., 3:7]),
-            "fov_x_BS": FOV_MIDDLE + FOV_UNIT * step_BS8[..., 7],
+            "translation_BS3": step_BS8[..., :3] * unit_B13,
+            "quaternion_BS4": _quaternion(step_BS8[..., 3:6] * unit_B13, step_BS8[..., 6:7]),
+            "fov_x_BS": fov_x_BS,
             "log_scale_B": self.scale(tokens_BND[:, 0]).float()[:, 0],
             "log_variance_BS6": self.doubt(tokens_BND[:, 1:].detach()).float().clamp(-8, 4) * 2 - 2,
         }
 
 
-def _quaternion(raw_BS4: Tensor) -> Tensor:
+def _quaternion(vector_BS3: Tensor, real_BS1: Tensor) -> Tensor:
     """Unit quaternion (x y z w), w >= 0, near the identity for small numbers."""
-    vector, real = raw_BS4[..., :3] * ROTATION_UNIT, 1.0 + raw_BS4[..., 3:] * ROTATION_UNIT
+    vector, real = vector_BS3 * ROTATION_UNIT, 1.0 + real_BS1 * ROTATION_UNIT
     quaternion = F.normalize(torch.cat([vector, real], dim=-1), dim=-1)
     return torch.where(quaternion[..., 3:] < 0, -quaternion, quaternion)

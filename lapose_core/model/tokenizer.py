@@ -13,15 +13,26 @@ from lapose_core.model.layers import Block
 FINE_STRIDE, COARSE_STRIDE = 4, 8
 
 
+class GroupNorm(nn.GroupNorm):
+    """Keeps the precision of its input, which autocast would raise and write out in full; the sums are exact anyway."""
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        if maps_BCHW.dtype == self.weight.dtype:
+            return super().forward(maps_BCHW)
+        with torch.autocast(maps_BCHW.device.type, enabled=False):
+            weight, bias = self.weight.to(maps_BCHW.dtype), self.bias.to(maps_BCHW.dtype)
+            return F.group_norm(maps_BCHW, self.num_groups, weight, bias, self.eps)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut; normalised over groups, so a frame's tokens depend on it alone."""
 
     def __init__(self, inner: int, outer: int, stride: int = 1) -> None:
         super().__init__()
         self.first = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
-        self.first_norm = nn.GroupNorm(8, outer)
+        self.first_norm = GroupNorm(8, outer)
         self.second = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
-        self.second_norm = nn.GroupNorm(8, outer)
+        self.second_norm = GroupNorm(8, outer)
         self.shortcut = nn.Identity() if inner == outer and stride == 1 else nn.Conv2d(inner, outer, 1, stride)
 
     def forward(self, maps_BCHW: Tensor) -> Tensor:

@@ -22,11 +22,12 @@ from lapose_core.model.lapose import LAPose
 from lapose_core.training.batches import ClipBatch, batches
 from lapose_core.training.checkpoint import AveragedWeights, load_checkpoint, save_checkpoint
 from lapose_core.training.config import TASKS, TrainConfig
+from lapose_core.training.processes import Processes
 from lapose_core.training.tasks import choose_task
 
 #: Seed of clips that no training step sees, and how many there are at least.
 VALIDATION_SEED = 1_000_003
-VALIDATION_CLIPS = 16
+VALIDATION_CLIPS = 32
 
 
 def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] = ()) -> Path:
@@ -38,7 +39,8 @@ def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] 
         start_from: where `output` is new, folders of checkpoints to go on from; each later one replaces what its last
             task trained.
     """
-    device = _device(config.device)
+    processes = Processes()
+    device = _device(config.device, processes.local_rank)
     if (output / "progress.json").exists():
         print(f"going on from {output}", flush=True)
         start_from = [output]
@@ -50,11 +52,12 @@ def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] 
         taken = {name: value for name, value in weights.items() if name.startswith(trained)}
         model.load_state_dict(taken, strict=not i)
         history += progress["runs"]
-    # Not the clips and the light of the earlier runs over again.
-    config = replace(config, seed=config.seed + len(history))
+    # Not the clips and the light of the earlier runs, or of another process, over again.
+    config = replace(config, seed=config.seed + len(history) * 64 + processes.rank)
     torch.manual_seed(config.seed)
     random.seed(config.seed)
-    Trainer(config, model.to(device, memory_format=torch.channels_last), device, output, history).run()
+    Trainer(config, model.to(device, memory_format=torch.channels_last), device, output, history, processes).run()
+    processes.close()
     return output
 
 
@@ -62,9 +65,12 @@ class Trainer:
     """One run: batch in, losses, step, and now and then a word about it."""
 
     def __init__(
-        self, config: TrainConfig, model: LAPose, device: torch.device, output: Path, history: list[dict]
-    ) -> None:
+        self, config: TrainConfig, model: LAPose, device: torch.device, output: Path, history: list[dict],
+        processes: Processes | None = None,
+    ) -> None:  # fmt: skip
         self.config, self.model, self.device = config, model, device
+        self.processes = processes or Processes()
+        self.processes.share(model)
         self.output, self.history = output, history
         output.mkdir(parents=True, exist_ok=True)
         for name, parameter in model.named_parameters():
@@ -76,6 +82,7 @@ class Trainer:
         self.sums: dict[str, torch.Tensor | float] = defaultdict(float)
         self.started = time.monotonic()
         self.step = 0
+        self.progress = 0.0
         self.log = (output / "log.jsonl").open("a")
 
     def run(self) -> None:
@@ -83,17 +90,20 @@ class Trainer:
         fresh = batches(self.config, self.model.config, self.device, self.task.prepare)
         while self.progress < 1.0:
             self.train_step(next(fresh))
+            self.progress = self.processes.agree(self._progress())
+            if not self.processes.first:
+                continue
             if self.step % self.config.log_every == 0:
                 self._report()
             if self.step % self.config.validate_every == 0:
                 self._validate(held_out)
             if self.step % self.config.save_every == 0:
                 self.save()
-        self._validate(held_out)
-        self.save()
+        if self.processes.first:
+            self._validate(held_out)
+            self.save()
 
-    @property
-    def progress(self) -> float:
+    def _progress(self) -> float:
         """Share of the run that is done, by steps or by minutes, whichever is further."""
         minutes = (time.monotonic() - self.started) / 60
         by_time = minutes / self.config.minutes if self.config.minutes else 0.0
@@ -105,10 +115,11 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        losses = self.task.losses(self._window(batch))
+        losses = self.task.losses(batch)
         total = sum(self.config.loss_weights.get(name, 1.0) * value for name, value in losses.items())
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        self.processes.average_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         # One rotten batch must not poison the weights, and asking whether it is one would wait for the GPU.
         for parameter in self.model.parameters():
@@ -123,18 +134,10 @@ class Trainer:
     def save(self) -> None:
         run = {
             "config": asdict(self.config), "steps": self.step, "device": _device_name(self.device),
+            "processes": self.processes.count,
             "minutes": round((time.monotonic() - self.started) / 60, 2),
         }  # fmt: skip
         save_checkpoint(self.output, self.average.weights, self.model.config, {"runs": [*self.history, run]})
-
-    def _window(self, batch: ClipBatch) -> ClipBatch:
-        """Now and then a shorter window, as the odometer's is while it fills."""
-        steps = batch.intervals_BS.shape[1]
-        if self.config.task == "matching" or random.random() >= self.config.short_share:
-            return batch
-        length = random.randint(1, steps)
-        begin = random.randint(0, steps - length)
-        return batch.window(begin, begin + length)
 
     def _held_out(self) -> list[ClipBatch]:
         workers = min(1, self.config.draw_workers)
@@ -149,9 +152,11 @@ class Trainer:
         self.model.load_state_dict(self.average.weights)
         self.model.eval()
         figures = defaultdict(list)
-        for batch in held_out:
-            for name, values in self.task.figures(batch).items():
-                figures[name].append(values.float())
+        # A compiled part would be compiled once more to be run without gradients.
+        with torch.compiler.set_stance("force_eager"):
+            for batch in held_out:
+                for name, values in self.task.figures(batch).items():
+                    figures[name].append(values.float())
         self.model.load_state_dict(kept)
         self._say("held out", {name: torch.cat(values).median().item() for name, values in figures.items()})
 
@@ -186,12 +191,14 @@ def _optimizer(model: LAPose, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=fused)
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str, index: int = 0) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise LaposeError("no CUDA GPU here: set device: cpu in the training config, or leave it at auto")
-    return torch.device(name)
+    if name == "cuda":
+        torch.cuda.set_device(index)
+    return torch.device(name, index) if name == "cuda" else torch.device(name)
 
 
 def _device_name(device: torch.device) -> str:

@@ -10,6 +10,7 @@ all         frozen                   EverythingElse     what the frozen parts ma
 from __future__ import annotations
 
 import math
+import random
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lapose_core.model.lapose import LAPose, adjacent_frames
-from lapose_core.model.losses import doubt_loss, matching_losses, pose_losses
+from lapose_core.model.losses import doubt_loss, drift_loss, matching_losses, pose_losses
 from lapose_core.model.matching import Matches
 from lapose_core.training.augment import augment
 from lapose_core.training.batches import ClipBatch
@@ -62,7 +63,9 @@ class Task(ABC):
 
     def _pose_losses(self, prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:
         # Doubt is small, for the sake of the common gradient clipping: it learns in layers of its own.
-        return pose_losses(prediction, batch.motions) | {"doubt": doubt_loss(prediction, batch.motions) * 0.01}
+        motions = batch.motions
+        doubt = doubt_loss(prediction, motions) * 0.01
+        return pose_losses(prediction, motions) | {"drift": drift_loss(prediction, motions), "doubt": doubt}
 
     def _matching_losses(self, matches: Matches, batch: ClipBatch) -> dict[str, Tensor]:
         target, visible = batch.target_BSN2.flatten(0, 1), batch.visible_BSN.flatten(0, 1)
@@ -76,6 +79,14 @@ class Task(ABC):
     def _hidden(self, clips: int) -> Tensor:
         """Which clips hide their image tokens."""
         return torch.rand(clips, device=self.model.pose_head.scale_token_D.device) < self.config.blind_share
+
+    def _steps(self, steps: int) -> tuple[int, int]:
+        """Begin and end of the window to decode: now and then shorter, as the odometer's is while it fills."""
+        if random.random() >= self.config.short_share:
+            return 0, steps
+        length = random.randint(1, steps)
+        begin = random.randint(0, steps - length)
+        return begin, begin + length
 
     def _kept_tokens(self) -> Tensor | None:
         """Indices of the tokens that this step looks at; None for all."""
@@ -104,6 +115,7 @@ class Motion(Task):
     """Inverse dynamics and pose head, on exact flow with simulated matching errors."""
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
+        batch = batch.window(*self._steps(batch.intervals_BS.shape[1]))
         return self._pose_losses(self._predict(batch), batch)
 
     def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
@@ -120,12 +132,25 @@ class Motion(Task):
 class Everything(Task):
     """The whole model on pictures."""
 
+    def __init__(self, model: LAPose, config: TrainConfig) -> None:
+        super().__init__(model, config)
+        self._augment = augment
+        if config.compile:
+            # Part by part: the pose head's windows differ in length, which the compiler does not cope with.
+            self._augment = torch.compile(augment)
+            for part in (model.tokenizer, model.matching, model.inverse_dynamics):
+                if part is not None:
+                    part.compile()
+
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
-        frames = augment(batch.frames_BTCHW)
+        frames = self._augment(batch.frames_BTCHW)
         with self._precision():
-            prediction, matches = self.model(frames, batch.intervals_BS, self._hidden(len(frames)))
+            actions_BSK, matches = self.model.infer_actions(frames, batch.intervals_BS, self._hidden(len(frames)))
+            begin, end = self._steps(actions_BSK.shape[1])
+            window = batch.window(begin, end)
+            prediction = self.model.predict(actions_BSK[:, begin:end], window.intervals_BS)
         found = {} if matches is None else self._matching_losses(matches, batch)
-        return self._pose_losses(prediction, batch) | found
+        return self._pose_losses(prediction, window) | found
 
     def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
         with self._precision():
@@ -150,6 +175,7 @@ class EverythingElse(Everything):
         return replace(batch, frames_BTCHW=None, maps_BTCHW=maps_BTCHW, forth_BSN5=found[0], back_BSN5=found[1])
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
+        batch = batch.window(*self._steps(batch.intervals_BS.shape[1]))
         forth, back = (value.split((2, 3), dim=-1) for value in (batch.forth_BSN5, batch.back_BSN5))
         kept = self._kept_tokens()
         with self._precision():

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import invert_pose, quaternion_of
+from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips
 from lapose_core.world.drive import sample_drive
 
@@ -69,10 +70,11 @@ def _odometry(stamp_ns: int, pose: np.ndarray, motion: np.ndarray, interval_s: f
     )
 
 
-def _camera_info(stamp_ns: int, fov_x: float, width: int, height: int):
-    focal = width / (2 * np.tan(0.5 * fov_x))
-    k = np.array([focal, 0, 0.5 * width, 0, focal, 0.5 * height, 0, 0, 1])
-    p = np.array([focal, 0, 0.5 * width, 0, 0, focal, 0.5 * height, 0, 0, 0, 1, 0])
+def _camera_info(stamp_ns: int, camera_C: np.ndarray, width: int, height: int):
+    focal, across, along = (width * float(value) for value in camera_C[[t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]])
+    x, y = 0.5 * width + across, 0.5 * height + along
+    k = np.array([focal, 0, x, 0, focal, y, 0, 0, 1])
+    p = np.array([focal, 0, x, 0, 0, focal, y, 0, 0, 0, 1, 0])
     roi = _T["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     return _T["sensor_msgs/msg/CameraInfo"](
         _header(stamp_ns, CAMERA_FRAME), height, width, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), p, 0, 0, roi
@@ -173,7 +175,7 @@ def _write(
                 motion = _odometry(stamp, bases[i], motions[step], (stamps[step + 1] - stamps[step]) * 1e-9)
                 write("/tf", stamp, _transform(stamp, "map", TRUE_BASE_FRAME, bases[i]))
                 write("/ground_truth/odometry", stamp, motion)
-                write("/camera/front/camera_info", stamp, _camera_info(stamp, clips.fov_x_B[0], width, height))
+                write("/camera/front/camera_info", stamp, _camera_info(stamp, clips.cameras_BTC[0, i], width, height))
                 write(image_topic, stamp, _image(stamp, image, jpeg_quality))
                 bar.update()
         bar.close()

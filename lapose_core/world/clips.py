@@ -30,7 +30,7 @@ class Clips:
         pose_world_camera_BT44: true camera poses, float64.
         pose_base_camera_B44: the camera on `base_link`, which has REP-103 axes and lies on the ground below the camera.
         stamps_ns_BT: int64.
-        fov_x_B: horizontal field of view; square pixels, principal point in the middle.
+        fov_x_B: horizontal field of view, 2 atan(half a width / focal length); square pixels.
         cameras_BTC, arcs_BAC, looks_BC, boxes_BTKC: float32 tables, columns as in `tables`.
     """
 
@@ -89,6 +89,8 @@ def build_clips(
     cameras[..., t.ROTATION : t.ROTATION + 9] = world_camera[..., :3, :3].reshape(*drive.time_BT.shape, 9)
     cameras[..., t.POSITION : t.POSITION + 3] = world_camera[..., :3, 3]
     cameras[..., t.FOCAL] = 0.5 / np.tan(0.5 * fov)[:, None]
+    offset = np.clip(rng.normal(0, 1, (len(fov), 2)), -2.5, 2.5) * config.principal_point
+    cameras[..., t.PRINCIPAL_X], cameras[..., t.PRINCIPAL_Y] = offset[:, None].transpose(2, 0, 1)
     boxes = _boxes_in_view(cameras, static, moving, config.max_boxes)
     stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
     arcs, looks[:, t.ARC_COUNT] = roads.table_between(begin, end)
@@ -150,7 +152,7 @@ def _apparent_size(cameras: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         for i in (0, 2)
     )
     radius = np.sqrt(boxes[..., t.HALF_X] ** 2 + boxes[..., t.HALF_Y] ** 2 + boxes[..., t.HALF_Z] ** 2)
-    slope = 0.5 / eye[..., t.FOCAL]
+    slope = (0.5 + np.abs(eye[..., t.PRINCIPAL_X])) / eye[..., t.FOCAL]
     inside = (deep > -radius) & (np.abs(right) < slope * deep + radius * np.sqrt(1 + slope**2))
     size = radius / np.maximum(np.sqrt(x * x + y * y + z * z) - radius, 0.5)
     return np.where(inside & (boxes[..., t.HALF_Z] > 0) & (size > 2e-3), size, 0.0)

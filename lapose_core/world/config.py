@@ -20,6 +20,7 @@ class WorldConfig:
         camera_height, camera_height_tail, tail_share: usual heights above the ground, and the range of the rest.
         camera_ahead, camera_aside: place of the camera ahead of the rear axle, and to the left of the middle.
         mount_pitch_deg, mount_roll_deg, mount_yaw_deg: how the camera sits, standard deviations.
+        principal_point: standard deviation across and along the picture of the principal point, in image widths.
         fov_x_deg: horizontal field of view.
         traffic: mean number of vehicles driving about.
         bonnet_share: clips in which the own bonnet is seen.
@@ -40,7 +41,8 @@ class WorldConfig:
     camera_aside: Range = (-0.35, 0.35)
     mount_pitch_deg: float = 3.0
     mount_roll_deg: float = 1.0
-    mount_yaw_deg: float = 1.5
+    mount_yaw_deg: float = 0.8
+    principal_point: tuple[float, float] = (0.012, 0.008)
     fov_x_deg: Range = (45.0, 105.0)
     traffic: float = 3.0
     bonnet_share: float = 0.15

@@ -30,9 +30,15 @@ except ImportError as error:
     raise LaposeError("the rendered world needs numba: pip install 'lapose[world]'") from error
 
 
+def _principal_point(camera, height, width):
+    """Pixels (x, y) of the principal point."""
+    return (0.5 + camera[PRINCIPAL_X]) * width, 0.5 * height + camera[PRINCIPAL_Y] * width
+
+
 def _draw_rectangle(boxes, row, camera, focal, height, width):
     """Rows and columns that the box may cover (its twelve edges, cut at the near plane, projected), least depth."""
     left, right, top, bottom, nearest = 1e9, -1e9, 1e9, -1e9, 1e9
+    centre_x, centre_y = _principal_point(camera, height, width)
     cos, sin = boxes[row + BOX_COS], boxes[row + BOX_SIN]
     for edge in range(12):
         axis = edge // 4
@@ -56,7 +62,7 @@ def _draw_rectangle(boxes, row, camera, focal, height, width):
             if z < NEAR:
                 share = (NEAR - z) / (ends[1 - end, 2] - z)
                 x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), NEAR
-            u, v = focal * x / z + 0.5 * width, focal * y / z + 0.5 * height
+            u, v = focal * x / z + centre_x, focal * y / z + centre_y
             left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
             nearest = min(nearest, z)
     c0, c1 = int(max(left - 1.0, 0.0)), int(min(right + 1.0, width))
@@ -75,6 +81,7 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         height, width = frames.shape[2], frames.shape[3]
         camera = cameras[f]
         focal = camera[FOCAL] * width
+        centre_x, centre_y = _principal_point(camera, height, width)
         ox, oy, oz = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
         r = camera[ROTATION : ROTATION + 9]
         depth = np.full((height, width), NOTHING, np.float32)
@@ -83,11 +90,11 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
             row = (f * boxes_per_frame + k) * BOX_STRIDE
             r0, r1, c0, c1, nearest = _draw_rectangle(boxes, row, camera, focal, height, width)
             for i in range(r0, r1):
-                y = (i + 0.5 - 0.5 * height) / focal
+                y = (i + 0.5 - centre_y) / focal
                 for j in range(c0, c1):
                     if depth[i, j] < nearest:
                         continue
-                    x = (j + 0.5 - 0.5 * width) / focal
+                    x = (j + 0.5 - centre_x) / focal
                     dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                     z = _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
                     if z < depth[i, j]:
@@ -96,9 +103,9 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         first, look = scene * arcs_per_scene * ARC_STRIDE, scene * LOOK_STRIDE
         skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
         for i in range(height):
-            y = (i + 0.5 - 0.5 * height) / focal
+            y = (i + 0.5 - centre_y) / focal
             for j in range(width):
-                x = (j + 0.5 - 0.5 * width) / focal
+                x = (j + 0.5 - centre_x) / focal
                 dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                 z, ground = float(depth[i, j]), -oz / min(dz, -1e-9)
                 bonnet = y - looks[look + BONNET_TOP] - looks[look + BONNET_CURVE] * x * x
@@ -150,10 +157,11 @@ def _trace(
         scene, step = f // frames_per_scene, f % frames_per_scene
         look = scene * LOOK_STRIDE
         focal = camera[FOCAL] * width
+        centre_x, centre_y = _principal_point(camera, height, width)
         r = camera[ROTATION : ROTATION + 9]
         for n in range(depth.shape[1]):
-            x = ((n % columns + 0.5) * stride - 0.5 * width) / focal
-            y = ((n // columns + 0.5) * stride - 0.5 * height) / focal
+            x = ((n % columns + 0.5) * stride - centre_x) / focal
+            y = ((n // columns + 0.5) * stride - centre_y) / focal
             dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
             z, owner = _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz)
             sky = z >= NOTHING
@@ -180,7 +188,7 @@ def _trace(
                 q[2] * px + q[5] * py + q[8] * pz,
             )
             deep = max(cz, 0.01)
-            u, v = focal * cx / deep + 0.5 * width, focal * cy / deep + 0.5 * height
+            u, v = focal * cx / deep + centre_x, focal * cy / deep + centre_y
             s = scene * (frames_per_scene - 1) + step
             target[s, n, 0], target[s, n, 1] = u, v
             seen = cy / deep < bonnet[0] + bonnet[1] * (cx / deep) ** 2
@@ -194,7 +202,7 @@ def _compile() -> dict[str, Any]:
     plain = numba.njit(fastmath=True, error_model="numpy")
     for module in (ops, *SHADING):
         compile_copies(scope, functions_of(module), plain)
-    compile_copies(scope, [_draw_rectangle, _hit, _first_hit], plain)
+    compile_copies(scope, [_principal_point, _draw_rectangle, _hit, _first_hit], plain)
     # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
     sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
     digest = hashlib.sha256(sources.encode()).hexdigest()[:10]

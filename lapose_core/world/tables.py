@@ -3,12 +3,14 @@
 Lengths in metres, world axes x and y on the ground and z up; colours 0 to 1. A row is a run of `*_STRIDE` numbers.
 """
 
-# Camera of a frame: rotation world <- camera (optical axes) row by row, position, focal length in image widths, boxes.
+# Camera of a frame: rotation world <- camera (optical axes) row by row, position, focal length in image widths, boxes,
+# principal point from the picture's middle in image widths.
 CAMERA_STRIDE = 16
 ROTATION = 0
 POSITION = 9
 FOCAL = 12
 BOX_COUNT = 13
+PRINCIPAL_X, PRINCIPAL_Y = 14, 15
 
 # Street arc: start, heading there, curvature (left positive), length, end and heading there. `ALONG` is the street's
 # own coordinate at the start; an open end runs on straight for ever.

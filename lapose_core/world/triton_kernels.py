@@ -65,6 +65,13 @@ def camera_ray(cameras, camera, x, y):
     return dx, dy, dz
 
 
+def principal_point(cameras, camera, height, width):
+    """Pixels (x, y) of the principal point."""
+    x = (0.5 + load(cameras, camera + PRINCIPAL_X)) * width
+    y = 0.5 * height + load(cameras, camera + PRINCIPAL_Y) * width
+    return x, y
+
+
 def in_camera(cameras, camera, x, y, z):
     """World direction in the camera's axes."""
     right = load(cameras, camera) * x + load(cameras, camera + 3) * y + load(cameras, camera + 6) * z
@@ -141,11 +148,12 @@ def draw(
     first = scene * arcs_per_scene * ARC_STRIDE
     look = scene * LOOK_STRIDE
     focal = load(cameras, camera + FOCAL) * WIDTH
-    x = (to_float(j) + 0.5 - 0.5 * WIDTH) / focal
-    y = (to_float(i) + 0.5 - 0.5 * HEIGHT) / focal
+    centre_x, centre_y = principal_point(cameras, camera, HEIGHT, WIDTH)
+    x = (to_float(j) + 0.5 - centre_x) / focal
+    y = (to_float(i) + 0.5 - centre_y) / focal
     dx, dy, dz = camera_ray(cameras, camera, x, y)
-    middle_x = (to_float(left) + 0.5 * TILE_W - 0.5 * WIDTH) / focal
-    middle_y = (to_float(top) + 0.5 * TILE_H - 0.5 * HEIGHT) / focal
+    middle_x = (to_float(left) + 0.5 * TILE_W - centre_x) / focal
+    middle_y = (to_float(top) + 0.5 * TILE_H - centre_y) / focal
     reach = 0.5 * tl.sqrt(1.0 * TILE_W * TILE_W + TILE_H * TILE_H) / focal
     row = f * boxes_per_frame * BOX_STRIDE
     depth, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y, reach)
@@ -221,8 +229,9 @@ def trace(
     camera = f * CAMERA_STRIDE
     ahead = tl.where(step < frames_per_scene - 1, camera + CAMERA_STRIDE, camera)
     focal = load(cameras, camera + FOCAL) * WIDTH
-    x = ((to_float(n % (WIDTH // STRIDE)) + 0.5) * STRIDE - 0.5 * WIDTH) / focal
-    y = ((to_float(n // (WIDTH // STRIDE)) + 0.5) * STRIDE - 0.5 * HEIGHT) / focal
+    centre_x, centre_y = principal_point(cameras, camera, HEIGHT, WIDTH)
+    x = ((to_float(n % (WIDTH // STRIDE)) + 0.5) * STRIDE - centre_x) / focal
+    y = ((to_float(n // (WIDTH // STRIDE)) + 0.5) * STRIDE - centre_y) / focal
     bonnet_top = load(looks, look + BONNET_TOP)
     bonnet_curve = load(looks, look + BONNET_CURVE)
     bonnet_edge = bonnet_top + bonnet_curve * x * x
@@ -252,8 +261,8 @@ def trace(
         pz = tl.where(sky, dz, pz - load(cameras, ahead + POSITION + 2))
         cx, cy, cz = in_camera(cameras, ahead, px, py, pz)
         deep = tl.maximum(cz, 0.01)
-        u = focal * cx / deep + 0.5 * WIDTH
-        v = focal * cy / deep + 0.5 * HEIGHT
+        u = focal * cx / deep + centre_x
+        v = focal * cy / deep + centre_y
         row = row + boxes_per_frame * BOX_STRIDE
         z, owner = first_hit(cameras, ahead, boxes, row, atlas, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3)
         clear = tl.where(sky, z >= NOTHING, z > cz * 0.985 - 0.05)
@@ -274,6 +283,6 @@ def compile_kernels() -> dict[str, Any]:
     scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
     operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float)
     shading = [function for module in SHADING for function in functions_of(module)]
-    compile_copies(scope, (*operations, *shading, camera_ray, in_camera, first_hit), triton.jit)
+    compile_copies(scope, (*operations, *shading, camera_ray, principal_point, in_camera, first_hit), triton.jit)
     compile_copies(scope, (draw, trace), partial(triton.jit, do_not_specialize=_COUNTS))
     return scope

@@ -49,10 +49,23 @@ def test_the_next_frame_warped_by_the_flow_looks_like_this_one(frames_BTCHW: np.
     assert np.mean(warped) < 5.0
 
 
+def _principal_points(clips: Clips) -> np.ndarray:
+    """(B, T, 2) in pixels."""
+    return np.array([WIDTH / 2, HEIGHT / 2]) + WIDTH * clips.cameras_BTC[..., [t.PRINCIPAL_X, t.PRINCIPAL_Y]]
+
+
+def test_cameras_differ_in_their_principal_point(clips: Clips):
+    x, y = np.unique(_principal_points(clips).reshape(-1, 2), axis=0).T
+    assert len(x) == len(clips.fov_x_B)
+    assert 0.005 * WIDTH < x.std() < 0.025 * WIDTH
+    assert y.std() > 0.003 * WIDTH
+
+
 def test_depth_puts_the_ground_at_height_zero(clips: Clips, flow: FlowGrid):
     focal = WIDTH * clips.cameras_BTC[:, :, None, t.FOCAL]
     centres = _cell_centres()
-    x, y = (centres[:, 0] - WIDTH / 2) / focal, (centres[:, 1] - HEIGHT / 2) / focal
+    principal = _principal_points(clips)[:, :, None]
+    x, y = (centres[:, 0] - principal[..., 0]) / focal, (centres[:, 1] - principal[..., 1]) / focal
     ray = np.stack([x, y, np.ones_like(x)], -1) * np.where(np.isfinite(flow.depth_BTN), flow.depth_BTN, 0)[..., None]
     poses = clips.pose_world_camera_BT44[:, :, None]
     height = (poses[..., :3, :3] @ ray[..., None])[..., 2, 0] + poses[..., 2, 3]
@@ -66,7 +79,7 @@ def test_sky_moves_by_rotation_alone(clips: Clips, flow: FlowGrid):
     assert sky.mean() > 0.05
     for b, s, n in np.argwhere(sky)[::97]:
         focal = WIDTH * clips.cameras_BTC[b, s, t.FOCAL]
-        centre = np.array([WIDTH / 2, HEIGHT / 2])
+        centre = _principal_points(clips)[b, s]
         ray = np.append((_cell_centres()[n] - centre) / focal, 1.0)
         turned = clips.motions_BS44[b, s, :3, :3].T @ ray
         np.testing.assert_allclose(flow.target_BSN2[b, s, n], turned[:2] / turned[2] * focal + centre, atol=0.02)
