@@ -16,8 +16,8 @@ from lapose_core.model.tokenizer import COARSE_STRIDE
 #: sides would count for nothing beside the way ahead.
 TRANSLATION_UNITS = (0.03, 0.03, 0.12)
 
-#: Likewise of quaternions: a quarter of a degree, and a tenth of how much the clip turns in a step. Else a few clips that
-#: turn fast would drown the many in which small errors matter.
+#: Likewise of quaternions: a quarter of a degree, and a tenth of how much the clip turns in a step. Else a few clips
+#: that turn fast would drown the many in which small errors matter.
 ROTATION_UNIT, ROTATION_SHARE = 0.0022, 0.1
 
 #: Metres: a parked clip has no scale, so its logarithm stops here.

@@ -34,7 +34,8 @@ class TrainConfig:
         learning_rate, warmup_steps, weight_decay, gradient_clip: AdamW with warm-up and cosine decay.
         average_decay: of the running average of the weights, which is what gets saved.
         precision: `bf16` or `fp32`.
-        compile: compile the model and the augmentation with torch.compile: minutes at the start, a step of half the time.
+        compile: compile the model and the augmentation with torch.compile: minutes at the start, then steps of half the
+            time.
         device: `cuda`, `cpu`, or `auto`.
         draw_workers: processes (CPU) that draw ahead; a GPU draws in the training process.
         reuse: how often a clip that was drawn on the CPU is trained on, each time in another light.

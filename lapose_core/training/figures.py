@@ -16,7 +16,8 @@ MOVING_M = 0.1
 def motion_figures(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:
     """Errors of rotation and direction of each step (degrees), log of the scale and field of view of each clip.
 
-    `still_deg` is the rotation itself: the error of a model that has not learned to turn.
+    `still_deg` is the rotation itself: the error of a model that has not learned to turn. Roll, its smallest part, is
+    told apart.
     """
     dot_BS = (prediction["quaternion_BS4"] * batch.quaternion_BS4).sum(-1).abs().clamp(max=1.0)
     translation_BS3 = couple_scale(prediction["translation_BS3"], prediction["log_scale_B"].exp())
@@ -27,10 +28,17 @@ def motion_figures(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str,
     return {
         "rotation_deg": torch.rad2deg(2 * torch.acos(dot_BS)).flatten(),
         "still_deg": torch.rad2deg(2 * torch.acos(batch.quaternion_BS4[..., 3].clamp(max=1.0))).flatten(),
+        "roll_deg": _roll_deg(prediction["quaternion_BS4"] - batch.quaternion_BS4),
+        "still_roll_deg": _roll_deg(batch.quaternion_BS4),
         "direction_deg": torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))[moving],
         "log_scale": log_scale[scale_B > MOVING_M],
         "fov_deg": torch.rad2deg((prediction["fov_x_BS"].mean(-1) - batch.fov_x_B).abs()),
     }
+
+
+def _roll_deg(quaternion_BS4: Tensor) -> Tensor:
+    """Size of a small rotation about the optical axis."""
+    return torch.rad2deg(2 * quaternion_BS4[..., 2].abs()).flatten()
 
 
 def matching_figures(matches: Matches, batch: ClipBatch) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import os
 
 import torch
 import torch.distributed as distributed
-from torch import Tensor, nn
+from torch import nn
 
 
 class Processes:

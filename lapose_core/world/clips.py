@@ -117,9 +117,19 @@ def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) 
     pivot = np.stack([drive.x_BT + _PIVOT[0] * cos, drive.y_BT + _PIVOT[0] * sin, _PIVOT[2] + drive.heave_BT], -1)
     lever = np.stack([ahead, aside, height], -1) - _PIVOT
     world_camera = np.tile(np.eye(4), (B, T, 1, 1))
-    world_camera[..., :3, :3] = body @ base_camera[:, None, :3, :3]
+    world_camera[..., :3, :3] = body @ base_camera[:, None, :3, :3] @ _shake(rng, config, B, T)
     world_camera[..., :3, 3] = pivot + (body @ lever[:, None, :, None])[..., 0]
     return world_camera, base_camera
+
+
+def _shake(rng: np.random.Generator, config: WorldConfig, B: int, T: int) -> np.ndarray:
+    """Rotations (B, T, 3, 3) of the camera on its mount: roads and vehicles alone hardly roll it."""
+    if config.shake_share == 0:
+        return np.eye(3)
+    lowest, highest = np.log(np.deg2rad(config.shake_deg))
+    spread = np.exp(rng.uniform(lowest, highest, B)) * (rng.random(B) < config.shake_share)
+    turns = spread[:, None, None] * rng.normal(0, 1, (B, T, 3))
+    return Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)
 
 
 def _boxes_in_view(cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, most: int) -> np.ndarray:

@@ -20,6 +20,8 @@ class WorldConfig:
         camera_height, camera_height_tail, tail_share: usual heights above the ground, and the range of the rest.
         camera_ahead, camera_aside: place of the camera ahead of the rear axle, and to the left of the middle.
         mount_pitch_deg, mount_roll_deg, mount_yaw_deg: how the camera sits, standard deviations.
+        shake_share, shake_deg: clips whose camera shakes on its mount, and the standard deviation of each frame's
+            rotation about each axis, drawn log-uniformly for each clip.
         principal_point: standard deviation across and along the picture of the principal point, in image widths.
         fov_x_deg: horizontal field of view.
         traffic: mean number of vehicles driving about.
@@ -42,6 +44,8 @@ class WorldConfig:
     mount_pitch_deg: float = 3.0
     mount_roll_deg: float = 1.0
     mount_yaw_deg: float = 0.8
+    shake_share: float = 0.3
+    shake_deg: Range = (0.1, 1.0)
     principal_point: tuple[float, float] = (0.012, 0.008)
     fov_x_deg: Range = (45.0, 105.0)
     traffic: float = 3.0

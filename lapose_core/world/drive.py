@@ -32,6 +32,7 @@ _DRIVE = WorldConfig(
     mount_pitch_deg=1.0,
     mount_roll_deg=0.5,
     mount_yaw_deg=0.7,
+    shake_share=0.0,
     principal_point=(0.0, 0.0),
     fov_x_deg=(72.0, 82.0),
     traffic=4.0,

@@ -66,3 +66,16 @@ def test_nothing_stands_or_drives_where_the_vehicle_is():
     aside = np.abs(dy * boxes[..., t.BOX_COS] - dx * boxes[..., t.BOX_SIN]) - boxes[..., t.HALF_Y]
     within = shown & low & ~crown & (np.maximum(forward, aside) < 0.4)
     assert within.any((1, 2)).mean() == 0.0
+
+
+def test_cameras_that_shake_roll_where_others_hardly_do():
+    still, shaken = (
+        sample_clips(np.random.default_rng(5), 40, WorldConfig(shake_share=share, shake_deg=(0.5, 1.0)))
+        for share in (0.0, 1.0)
+    )
+
+    def roll_deg(clips: Clips) -> np.ndarray:
+        return np.degrees(np.abs(clips.motions_BS44[..., 1, 0]))
+
+    assert np.median(roll_deg(still)) < 0.25
+    assert np.median(roll_deg(shaken)) > 0.4
