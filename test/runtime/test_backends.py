@@ -14,8 +14,8 @@ from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.backends.open import open_backend
-from lapose_core.runtime.preprocess import prepare_frame
 
+STEP_S = np.array([0.25])
 GRAPHS = ("tokenizer.onnx", "inverse_dynamics.onnx", "pose_head.onnx")
 
 
@@ -31,8 +31,8 @@ def test_backends_agree(tiny_model_dir: Path, backend: OnnxRuntimeBackend, frame
     torch_backend = open_backend(tiny_model_dir, "torch")
     answers = []
     for candidate in (backend, torch_backend):
-        features = [candidate.tokenize(prepare_frame(f.image_HWC, candidate.config)) for f in frames[: steps + 1]]
-        actions = np.stack([candidate.infer_action(features[i], features[i + 1], 0.25) for i in range(steps)])
+        features = [candidate.tokenize(candidate.prepare(f.image_HWC)) for f in frames[: steps + 1]]
+        actions = np.concatenate([candidate.infer_actions(features[i : i + 2], STEP_S) for i in range(steps)])
         answers.append((actions, candidate.decode_motions(actions, np.full(steps, 0.25))))
     (actions_onnx, onnx), (actions_torch, torch) = answers
 
