@@ -12,12 +12,14 @@ import onnx
 import onnx.numpy_helper
 import torch
 
+from lapose_core.export.rewrite import rewrite_graph
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.graphs import Graph, model_graphs
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.checkpoint import load_checkpoint
 
-OPSET = 18
+#: With GELU as one operator.
+OPSET = 20
 
 
 def export_checkpoint(checkpoint: Path, folder: Path) -> list[Path]:
@@ -56,11 +58,13 @@ def _export(graph: Graph, path: Path, clip_length: int) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            graph.eval(), tuple(graph.example[name] for name in graph.inputs), path, input_names=graph.inputs,
-            output_names=graph.outputs, opset_version=OPSET, dynamo=True, external_data=False,
+        program = torch.onnx.export(
+            graph.eval(), tuple(graph.example[name] for name in graph.inputs), input_names=graph.inputs,
+            output_names=graph.outputs, opset_version=OPSET, dynamo=True,
             dynamic_shapes=_dynamic_shapes(graph, clip_length), verbose=False,
         )  # fmt: skip
+        program.model = rewrite_graph(program.model)
+    program.save(path)
     _store_halves(path)
 
 
