@@ -12,6 +12,7 @@ import pytest
 
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
+from lapose_core.runtime.backends.gpu import find_gpu
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.backends.open import open_backend
 
@@ -59,6 +60,14 @@ def test_auto_takes_onnxruntime_where_its_files_are(model_dir: Path) -> None:
     assert open_backend(model_dir).name == "onnxruntime"
 
 
+def test_auto_says_what_it_takes_and_why_not_the_faster_ones(model_dir: Path) -> None:
+    said: list[str] = []
+    assert open_backend(model_dir, report=said.append).name == "onnxruntime"
+    (line,) = said
+    assert line.startswith("backend onnxruntime (passed over: tensorrt: ")
+    assert "; tensorrt_rtx: " in line and "; torch on a GPU: " in line
+
+
 def test_auto_falls_back_on_torch_and_says_why(model_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("torch")
     (model_dir / "pose_head.onnx").unlink()
@@ -66,6 +75,16 @@ def test_auto_falls_back_on_torch_and_says_why(model_dir: Path, caplog: pytest.L
     with caplog.at_level(logging.INFO):
         assert open_backend(model_dir).name == "torch"
     assert "onnxruntime: no pose_head.onnx" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt_rtx"])
+def test_an_engine_without_a_gpu_is_told(model_dir: Path, name: str) -> None:
+    pytest.importorskip("torch")
+    if find_gpu() is not None:
+        pytest.skip("there is a GPU")
+    with pytest.raises(LaposeError, match="no NVIDIA GPU") as caught:
+        open_backend(model_dir, name)
+    assert "\n" not in str(caught.value)
 
 
 def test_auto_says_why_nothing_can_run(model_dir: Path) -> None:
@@ -77,7 +96,7 @@ def test_auto_says_why_nothing_can_run(model_dir: Path) -> None:
 
 
 def test_an_unknown_backend_is_told(model_dir: Path) -> None:
-    with pytest.raises(LaposeError, match="no backend 'cuda': choose one of auto, onnxruntime, torch"):
+    with pytest.raises(LaposeError, match="no backend 'cuda': choose one of auto, onnxruntime, torch, tensorrt"):
         open_backend(model_dir, "cuda")
 
 

@@ -57,6 +57,18 @@ class TensorBackend(GraphBackend):
         with torch.cuda.stream(self._stream):
             return super().decode_motions(actions_SK, intervals_S)
 
+    def warm_up(self) -> None:
+        """Record all shapes now: the first frames of a drive are no time for it."""
+        if self._stream is None:
+            return
+        config = self.config
+        features = self.tokenize(np.zeros((3, config.image_height, config.image_width), np.uint8))
+        for steps in range(1, config.clip_length):
+            intervals_S = np.full(steps, 0.25, np.float32)
+            if steps < config.context_frames:
+                self.infer_actions([features] * (steps + 1), intervals_S)
+            self.decode_motions(np.zeros((steps, config.action_width), np.float32), intervals_S)
+
     def _enter(self, array: np.ndarray | Tensor) -> Tensor:
         if isinstance(array, Tensor):
             return array
@@ -99,16 +111,4 @@ class TorchBackend(TensorBackend):
                 graph.compile(dynamic=False)
             graphs.append(Replay(graph.named, stream) if stream is not None and replayed else graph.named)
         super().__init__(model.config, tuple(graphs), device, stream)
-        self._warm_up()
-
-    def _warm_up(self) -> None:
-        """Record all shapes now: the first frames of a drive are no time for it."""
-        if self._stream is None:
-            return
-        config = self.config
-        features = self.tokenize(np.zeros((3, config.image_height, config.image_width), np.uint8))
-        for steps in range(1, config.clip_length):
-            intervals_S = np.full(steps, 0.25, np.float32)
-            if steps < config.context_frames:
-                self.infer_actions([features] * (steps + 1), intervals_S)
-            self.decode_motions(np.zeros((steps, config.action_width), np.float32), intervals_S)
+        self.warm_up()
