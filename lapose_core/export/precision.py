@@ -50,6 +50,10 @@ class _Halves:
                 self._nodes.append(node)
         del self._graph.node[:]
         self._graph.node.extend(self._without_unused(self._nodes))
+        read = {name for node in self._graph.node for name in node.input}
+        kept = [constant for constant in self._graph.initializer if constant.name in read]
+        del self._graph.initializer[:]
+        self._graph.initializer.extend(kept)
         # Recorded types of values in between are those of before.
         del self._graph.value_info[:]
 
