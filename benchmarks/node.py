@@ -27,16 +27,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-
-from benchmarks.measure import Latency, machine, print_machine, print_table, time_calls, write_json
-from benchmarks.orb import OrbFivePoint
-from lapose_core.data.open import open_source
-
-ROOT = Path(__file__).resolve().parents[1]
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-if "--default-transport" not in sys.argv:  # read when rclpy is loaded, and by the node
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
-
 import rclpy
 from lapose.msg import EgoMotion
 from nav_msgs.msg import Odometry
@@ -45,8 +35,12 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from benchmarks.measure import Latency, machine, print_machine, print_table, time_calls, write_json
+from benchmarks.orb import OrbFivePoint
+from lapose_core.data.open import open_source
 from lapose_ros.messages import stamp_ns, time_message
 
+ROOT = Path(__file__).resolve().parents[1]
 DRIVE = ROOT / "demo" / "drive"
 TOPIC = "/benchmark/image"
 PICTURES = 32
@@ -226,6 +220,9 @@ def main() -> int:
     parser.add_argument("--default-transport", action="store_true", help="without config/fastdds.xml")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if not options.default_transport:
+        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
     seconds = 60 * options.minutes if options.minutes else options.seconds
     names = machine()
     print_machine(names)
