@@ -67,7 +67,7 @@ def time_odometer(backend: Backend, count: int, at_most_s: float) -> Latency:
     odometer, camera = Odometer(backend), Camera()
     for _ in range(backend.config.clip_length):
         odometer.register_frame(camera.frame())
-    return time_calls(lambda: odometer.register_frame(camera.frame()), count=count, at_most_s=at_most_s)
+    return time_calls(lambda: odometer.register_frame(camera.frame()), count=count, at_most_s=at_most_s, warm_up=1)
 
 
 def backends(model: LAPose, model_dir: Path | None, skip_compile: bool) -> Iterator[tuple[str, Callable[[], Backend]]]:
@@ -101,6 +101,7 @@ def time_preset(name: str, model_dir: Path | None, options: argparse.Namespace) 
             backend = load()
             for kind, odometer_backend in (("frame by frame", backend), ("window", RecomputingBackend(backend))):
                 latency = time_odometer(odometer_backend, options.frames, options.seconds)
+                print(f"  {backend_name}, {kind}: {latency.p50:.1f} ms", flush=True)
                 floor = floors["half" if backend_name.startswith("tensorrt") else "float32"]
                 rows.append(
                     {

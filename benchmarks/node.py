@@ -163,6 +163,7 @@ def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float,
         time.sleep(max(0.0, started_s + index / rate_hz - time.monotonic()))
         if index == warm:
             camera.latencies_s.clear()
+            camera.published_s.clear()  # of those on their way the answers do not count
             cpu_s, counted_s, dropped = usage.cpu_s(), time.monotonic(), camera.newest.frames_dropped
         camera.publish(swing[index % len(swing)], start_ns + index * period_ns)
         if index % max(1, int(rate_hz)) == 0:
