@@ -32,7 +32,7 @@ SourceArgument = Annotated[
 ]
 RateOption = Annotated[float, typer.Option("--rate", help="Steps a second; frames in between are not used.", min=0.1)]
 ModelOption = Annotated[str, typer.Option("--model", help="A model folder, or the name of a shipped one.")]
-BackendOption = Annotated[str, typer.Option("--backend", help="auto, onnxruntime or torch.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="auto, onnxruntime, torch, tensorrt or tensorrt_rtx.")]
 TopicOption = Annotated[str | None, typer.Option("--topic", help="Image topic of a bag, if it has several.")]
 FpsOption = Annotated[
     float | None, typer.Option("--fps", help="The camera's rate, where the source does not tell it (Hz).", min=0.01)
@@ -64,13 +64,32 @@ def run(
     backend: BackendOption = "auto",
     topic: TopicOption = None,
     fps: FpsOption = None,
+    every_frame: Annotated[
+        bool,
+        typer.Option(
+            "--every-frame", help="A pose for every image: those between the steps are measured against them."
+        ),
+    ] = False,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream/--no-stream", help="Keep each frame's work, or compute the whole window for each anew."),
+    ] = True,
     quiet: QuietOption = False,
 ) -> None:
     """Estimate the motion of a drive: writes its trajectory, its motions and a plot."""
     from lapose_core.runtime.run import run as run_source
 
     summary = run_source(
-        source, output, rate_hz=rate, backend=backend, model=model, topic=topic, fps=fps, progress=not quiet
+        source,
+        output,
+        rate_hz=rate,
+        backend=backend,
+        model=model,
+        topic=topic,
+        fps=fps,
+        every_frame=every_frame,
+        stream=stream,
+        progress=not quiet,
     )
     typer.echo(summary)
     if summary.interrupted:
@@ -134,17 +153,44 @@ def train_pose(
 
 @export.command("onnx")
 def export_onnx(
-    checkpoint: Annotated[Path, typer.Argument(help="Folder that training wrote.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Folder that training wrote, or a model folder.")],
     output: Annotated[Path, typer.Option("--output", help="Model folder to write, like models/compact.")],
 ) -> None:
     """Write a model folder: weights in half precision, and ONNX graphs for running without torch."""
     _need("torch", "train")
-    if not (checkpoint / "progress.json").is_file():
+    if not any((checkpoint / name).is_file() for name in ("progress.json", "weights.safetensors")):
         raise LaposeError(f"{checkpoint} is no training run: give the folder that `lapose train pose --output` wrote")
     from lapose_core.export.onnx import export_checkpoint
 
     for path in export_checkpoint(checkpoint, output):
         typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
+@export.command("tensorrt")
+def export_tensorrt(
+    model: Annotated[str, typer.Argument(help="A model folder, or the name of a shipped one.")] = "compact",
+    rtx: Annotated[bool, typer.Option("--rtx", help="For TensorRT-RTX, which builds without a GPU.")] = False,
+    compute_capability: Annotated[
+        list[str] | None,
+        typer.Option("--compute-capability", help="With --rtx: GPUs to build for, such as 8.6; again for several."),
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision", help="half or float32.")] = "half",
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder for the engines; by default where they will be looked for.")
+    ] = None,
+) -> None:
+    """Build the engines of a model before they are needed: for this machine's GPU, or with --rtx for others.
+
+    Engines in the folder `engines` of a model folder are used where they fit; else those in the user's cache are.
+    """
+    _need("onnx", "tensorrt_rtx" if rtx else "tensorrt")
+    from lapose_core.export.tensorrt import export_engines, load_library, target_gpus
+    from lapose_core.models import find_model
+
+    model_dir, library = find_model(model), load_library("tensorrt_rtx" if rtx else "tensorrt")
+    for gpu in target_gpus(library, compute_capability or ()):
+        for path in export_engines(model_dir, output, library, gpu, precision, report=typer.echo):
+            typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
 @world.command("preview")

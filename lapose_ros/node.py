@@ -143,7 +143,9 @@ class EgoMotionNode(LifecycleNode):
         self._camera_from_parameters = camera_in_body(
             np.array(self.parameters.camera_xyz), rotation_from_rpy(*self.parameters.camera_rpy)
         )
-        backend = open_backend(find_model(self.parameters.model), self.parameters.backend)
+        # Building an engine takes minutes the first time, and says so.
+        report = self.get_logger().info
+        backend = open_backend(find_model(self.parameters.model), self.parameters.backend, report=report)
         self._odometer = Odometer(backend)
         self._outputs = Publishers(self)
         self._transform_lookup = create_transform_lookup(self) if self.parameters.camera_tf else None

@@ -36,7 +36,9 @@ class Parameters:
     )
     model: str = _parameter("compact", "Name of an installed model, or the path of a model folder.")
     backend: str = _parameter(
-        "auto", "What runs the model; auto takes the first that is installed.", choices=("auto", "onnxruntime", "torch")
+        "auto",
+        "What runs the model; auto takes the fastest that works here.",
+        choices=("auto", "onnxruntime", "torch", "tensorrt", "tensorrt_rtx"),
     )
     odom_frame: str = _parameter("odom", "Frame in which the vehicle moves (REP-105).")
     base_frame: str = _parameter("base_link", "The vehicle's frame (REP-105).")

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.data.raw_image import RawImage
 from lapose_core.geometry import Trajectory
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image: (H, W, 3) uint8 RGB, and its stamp in integer nanoseconds."""
+    """One image: (H, W, 3) uint8 RGB or a camera's bytes still to be decoded, and its stamp in integer nanoseconds."""
 
-    image_HWC: np.ndarray
+    image_HWC: np.ndarray | RawImage
     stamp_ns: int
 
 

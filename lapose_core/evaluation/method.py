@@ -9,7 +9,7 @@ import numpy as np
 
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, Features
-from lapose_core.runtime.preprocess import prepare_frame, source_fov_x
+from lapose_core.runtime.preprocess import source_fov_x
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class LaPose:
 
     def describe(self, image_HWC: np.ndarray) -> Features:
         self._image_size_HW = image_HWC.shape[:2]
-        return self._backend.tokenize(prepare_frame(image_HWC, self._backend.config))
+        return self._backend.tokenize(self._backend.prepare(image_HWC))
 
     def compare(self, previous: Features, current: Features, interval_s: float) -> np.ndarray:
-        return self._backend.infer_action(previous, current, interval_s)
+        return self._backend.infer_actions([previous, current], np.array([interval_s]))[0]
 
     def estimate(self, steps: list[np.ndarray], intervals_S: np.ndarray, truth_S44: np.ndarray) -> ClipEstimate:
         decoded = self._backend.decode_motions(np.stack(steps), intervals_S)

@@ -38,5 +38,5 @@ class InverseDynamics(nn.Module):
         if hint_BSD is not None:
             later_BSD = later_BSD + hint_BSD
         query_BT1D = torch.cat([first_B1D, later_BSD], dim=1)[:, :, None]
-        seen_BTND = self.transformer(torch.cat([query_BT1D.to(tokens_BTND.dtype), tokens_BTND], dim=2))
-        return self.squeeze(seen_BTND[:, 1:, 0])
+        seen_BT1D = self.transformer(torch.cat([query_BT1D.to(tokens_BTND.dtype), tokens_BTND], dim=2), asked=1)
+        return self.squeeze(seen_BT1D[:, 1:, 0])

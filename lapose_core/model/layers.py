@@ -22,15 +22,26 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, tokens_BND: Tensor) -> Tensor:
+    def forward(self, tokens_BND: Tensor, asked: int | None = None) -> Tensor:
+        """What each token takes from all of them; only for the first `asked` tokens, where given."""
         batch, count, width = tokens_BND.shape
-        qkv = self.qkv(tokens_BND).view(batch, count, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = self._project(tokens_BND, asked)
         if count <= SHORT:
             mixed = self._attend_plainly(query, key, value)
         else:
             mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        return self.out(mixed.transpose(1, 2).reshape(batch, count, width))
+        return self.out(mixed.transpose(1, 2).reshape(batch, asked or count, width))
+
+    def _project(self, tokens_BND: Tensor, asked: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, (B, heads, N, D / heads)."""
+        batch, count, width = tokens_BND.shape
+        if asked is None:
+            qkv = self.qkv(tokens_BND).view(batch, count, 3, self.heads, width // self.heads)
+            return qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        query = F.linear(tokens_BND[:, :asked], self.qkv.weight[:width], self.qkv.bias[:width])
+        key_value = F.linear(tokens_BND, self.qkv.weight[width:], self.qkv.bias[width:])
+        key, value = key_value.view(batch, count, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        return query.view(batch, asked, self.heads, width // self.heads).transpose(1, 2), key, value
 
     def _attend_plainly(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])

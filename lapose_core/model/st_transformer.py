@@ -19,10 +19,12 @@ class STBlock(nn.Module):
         self.feed_norm = nn.LayerNorm(width)
         self.feed = FeedForward(width)
 
-    def forward(self, tokens_BTND: Tensor) -> Tensor:
+    def forward(self, tokens_BTND: Tensor, asked: int | None = None) -> Tensor:
+        """All tokens, or only the first `asked` of each frame."""
         batch, frames, count, width = tokens_BTND.shape
         tokens_XND = tokens_BTND.reshape(batch * frames, count, width)
-        tokens_XND = tokens_XND + self.space(self.space_norm(tokens_XND))
+        tokens_XND = tokens_XND[:, :asked] + self.space(self.space_norm(tokens_XND), asked)
+        count = asked or count
         tokens_YTD = tokens_XND.view(batch, frames, count, width).transpose(1, 2).reshape(-1, frames, width)
         tokens_YTD = tokens_YTD + self.time(self.time_norm(tokens_YTD))
         tokens_YTD = tokens_YTD + self.feed(self.feed_norm(tokens_YTD))
@@ -37,7 +39,8 @@ class STTransformer(nn.Module):
         self.blocks = nn.ModuleList(STBlock(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, tokens_BTND: Tensor) -> Tensor:
-        for block in self.blocks:
+    def forward(self, tokens_BTND: Tensor, asked: int | None = None) -> Tensor:
+        """All tokens, or only the first `asked` of each frame: then the last block leaves out what nobody looks at."""
+        for block in self.blocks[:-1]:
             tokens_BTND = block(tokens_BTND)
-        return self.norm(tokens_BTND)
+        return self.norm(self.blocks[-1](tokens_BTND, asked))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,8 +10,9 @@ from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import adjoint, make_pose
 from lapose_core.motion import Motion, Odometry
-from lapose_core.runtime.backends.backend import Backend, Features
-from lapose_core.runtime.preprocess import prepare_frame, source_fov_x
+from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.preprocess import PrincipalPoint, source_fov_x
+from lapose_core.runtime.window import Window
 
 #: Nothing is known better than this (m^2 and rad^2; 0.1 mm, 0.006 degrees): a covariance of zero breaks filters.
 _SMALLEST_VARIANCE = 1e-8
@@ -30,41 +30,66 @@ class OdometerConfig:
         max_gap_s: a longer time between frames starts a new window; the pose stays.
         gap_speed_mps, gap_turn_radps: standard deviations of the unknown motion in such a gap. The pose's variance
             grows by (speed * gap)^2 in each direction and by (turn * gap)^2 about each axis.
+        principal_point: where the camera's optical axis meets the image (x, y), pixels; None is the image's middle.
     """
 
     max_gap_s: float = 2.5
     gap_speed_mps: float = 15.0
     gap_turn_radps: float = 0.2
+    principal_point: PrincipalPoint = None
+
+
+@dataclass(frozen=True)
+class Track:
+    """What the odometer knows by its newest frame; it never changes, a frame gives another one.
+
+    Attributes:
+        window: frames and latent actions; empty before the first frame, and after a gap.
+        pose_odom_camera, covariance, motion: see `Odometry`.
+    """
+
+    window: Window
+    pose_odom_camera: np.ndarray
+    covariance: np.ndarray
+    motion: Motion | None = None
+
+    def odometry(self) -> Odometry:
+        return Odometry(
+            stamp_ns=self.window.stamps_ns[-1],
+            pose_odom_camera=self.pose_odom_camera.copy(),
+            covariance=self.covariance.copy(),
+            motion=self.motion,
+            window_fill=len(self.window.stamps_ns),
+        )
 
 
 class Odometer:
     """Estimates a camera's motion frame by frame. It has no threads, no clock and no input or output.
 
-    A latent action depends on two adjacent frames only, so each is inferred once and kept: the window's motions are
-    the same numbers as if all of its frames were run again.
+    Where a latent action depends on two adjacent frames only (`compact`), each is inferred once and kept: the window's
+    motions are the same numbers as if all of its frames were run again. Where it depends on all past frames (`paper`),
+    the window's actions are inferred again for each frame, from tokens that are kept: exact too, and more work.
     """
 
     def __init__(self, backend: Backend, config: OdometerConfig | None = None) -> None:
-        """Raises LaposeError for a model whose latent actions depend on more than two frames."""
-        if backend.config.context_frames != 2:
+        """Raises LaposeError for a model whose latent actions depend on neither two frames nor the whole window."""
+        sizes = backend.config
+        if sizes.context_frames not in (2, sizes.clip_length):
             raise LaposeError(
-                f"model {backend.config.preset!r} looks at {backend.config.context_frames} frames for one latent "
-                "action and cannot run frame by frame: use one with context_frames = 2, such as compact"
+                f"model {sizes.preset!r} looks at {sizes.context_frames} frames for one latent action and cannot run "
+                f"frame by frame: use one with context_frames = 2 or {sizes.clip_length}, such as compact or paper"
             )
         self.backend = backend
         self.config = config or OdometerConfig()
-        self._features: Features | None = None
+        self._empty_window = Window(sizes.clip_length, sizes.context_frames)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the next frame is the origin."""
-        self._pose_odom_camera = np.eye(4)
-        self._covariance = _SMALLEST_VARIANCE * np.eye(6)
-        self._stamp_ns: int | None = None
-        self._start_window()
+        self._track = Track(self._empty_window, np.eye(4), _SMALLEST_VARIANCE * np.eye(6))
 
     def register_frame(self, frame: Frame) -> Odometry:
-        """Take the next frame and tell where the camera is.
+        """Take the next frame into the window and tell where the camera is.
 
         Args:
             frame: newer than the one before; every image of the same camera.
@@ -74,72 +99,62 @@ class Odometer:
 
         Raises:
             StaleFrameError: the stamp is not newer than the last; the odometer is as it was.
-            LaposeError: the image is smaller than the model's input; the odometer is as it was.
+            LaposeError: the image is smaller than the model's input, or damaged; the odometer is as it was.
         """
-        interval_s = self._interval_since_last(frame.stamp_ns)
-        features = self.backend.tokenize(prepare_frame(frame.image_HWC, self.backend.config))
-        if interval_s > self.config.max_gap_s:
-            self._bridge_gap(interval_s)
-        previous, self._features = self._features, features
-        stamp_from_ns, self._stamp_ns = self._stamp_ns, frame.stamp_ns
-        if previous is None or stamp_from_ns is None:
-            return self._odometry(motion=None)
+        self._track = self._follow(frame)
+        return self._track.odometry()
 
-        self._actions.append(self.backend.infer_action(previous, features, interval_s))
-        self._intervals_s.append(interval_s)
-        motion = self._newest_motion(frame, stamp_from_ns)
+    def measure_frame(self, frame: Frame) -> Odometry:
+        """Tell where the camera is at a frame between those of the window, and stay as if it had never come.
 
-        self._covariance = propagate_covariance(self._covariance, self._pose_odom_camera, motion)
-        self._pose_odom_camera = self._pose_odom_camera @ motion.pose_from_to
-        return self._odometry(motion)
+        The frame is measured against the window's last one, so that cameras may be faster than the window steps: the
+        odometry is the one that `register_frame` would give, and nothing jumps when the window does step. Raises the
+        same; the frame must be newer than the last one *registered*.
+        """
+        return self._follow(frame).odometry()
 
-    def _newest_motion(self, frame: Frame, stamp_from_ns: int) -> Motion:
+    def _follow(self, frame: Frame) -> Track:
+        """The online system: one image further."""
+        track = self._track_until(frame.stamp_ns)
+        prepared = self.backend.prepare(frame.image_HWC, self.config.principal_point)
+        features = self.backend.tokenize(prepared)
+        window = track.window.extended(features, frame.stamp_ns, self.backend.infer_actions)
+        if not window.actions:
+            return replace(track, window=window)
+        motion = self._newest_motion(window, frame)
+        covariance = propagate_covariance(track.covariance, track.pose_odom_camera, motion)
+        return Track(window, track.pose_odom_camera @ motion.pose_from_to, covariance, motion)
+
+    def _newest_motion(self, window: Window, frame: Frame) -> Motion:
         """Decode the whole window, because its steps tell the scale together, and take the last step."""
-        decoded = self.backend.decode_motions(
-            np.stack(self._actions).astype(np.float32), np.array(self._intervals_s, np.float32)
-        )
+        decoded = self.backend.decode_motions(window.actions_SK, window.intervals_S)
         height, width = frame.image_HWC.shape[:2]
+        fov_x_model, principal_point = float(decoded.fov_x_S[-1]), self.config.principal_point
         return Motion(
-            stamp_from_ns=stamp_from_ns,
-            stamp_to_ns=frame.stamp_ns,
+            stamp_from_ns=window.stamps_ns[-2],
+            stamp_to_ns=window.stamps_ns[-1],
             pose_from_to=make_pose(decoded.translation_S3[-1], decoded.quaternion_S4[-1]),
             variance=np.maximum(decoded.variance_S6[-1].astype(np.float64), _SMALLEST_VARIANCE),
             scale_m=float(decoded.scale_m),
-            fov_x_rad=source_fov_x(float(decoded.fov_x_S[-1]), width, height, self.backend.config),
-            action=self._actions[-1],
+            fov_x_rad=source_fov_x(fov_x_model, width, height, self.backend.config, principal_point),
+            action=window.actions[-1],
         )
 
-    def _interval_since_last(self, stamp_ns: int) -> float:
-        """Seconds since the last frame; 0 for the first."""
-        if self._stamp_ns is None:
-            return 0.0
-        if stamp_ns <= self._stamp_ns:
+    def _track_until(self, stamp_ns: int) -> Track:
+        """What is known before a frame of this stamp: after a gap the window is new, and the pose doubtful."""
+        track = self._track
+        if not track.window.stamps_ns:
+            return track
+        newest_ns = track.window.stamps_ns[-1]
+        if stamp_ns <= newest_ns:
             raise StaleFrameError(
-                f"a frame of {stamp_ns} ns came after one of {self._stamp_ns} ns: give frames in order of time"
+                f"a frame of {stamp_ns} ns came after one of {newest_ns} ns: give frames in order of time"
             )
-        return (stamp_ns - self._stamp_ns) * 1e-9
-
-    def _bridge_gap(self, gap_s: float) -> None:
-        """Start a new window where the camera was last seen, and doubt the pose as the config says."""
-        self._start_window()
+        gap_s = (stamp_ns - newest_ns) * 1e-9
+        if gap_s <= self.config.max_gap_s:
+            return track
         deviation = np.repeat([self.config.gap_speed_mps * gap_s, self.config.gap_turn_radps * gap_s], 3)
-        self._covariance = self._covariance + np.diag(deviation**2)
-
-    def _start_window(self) -> None:
-        steps = self.backend.config.clip_length - 1
-        self._features = None
-        self._actions: deque[np.ndarray] = deque(maxlen=steps)
-        self._intervals_s: deque[float] = deque(maxlen=steps)
-
-    def _odometry(self, motion: Motion | None) -> Odometry:
-        assert self._stamp_ns is not None
-        return Odometry(
-            stamp_ns=self._stamp_ns,
-            pose_odom_camera=self._pose_odom_camera.copy(),
-            covariance=self._covariance.copy(),
-            motion=motion,
-            window_fill=len(self._actions) + 1,
-        )
+        return Track(self._empty_window, track.pose_odom_camera, track.covariance + np.diag(deviation**2))
 
 
 def propagate_covariance(covariance: np.ndarray, pose_odom_camera: np.ndarray, motion: Motion) -> np.ndarray:

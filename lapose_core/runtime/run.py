@@ -12,12 +12,14 @@ import numpy as np
 from tqdm import tqdm
 
 from lapose_core.data.open import open_source
+from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Source
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import Trajectory
 from lapose_core.models import DEFAULT_MODEL, find_model
-from lapose_core.motion import Odometry
+from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.open import open_backend
+from lapose_core.runtime.backends.recompute import RecomputingBackend
 from lapose_core.runtime.odometer import Odometer
 from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
 
@@ -67,6 +69,8 @@ def run(
     topic: str | None = None,
     fps: float | None = None,
     threads: int | None = None,
+    every_frame: bool = False,
+    stream: bool = True,
     progress: bool = True,
 ) -> RunSummary:
     """Estimate the motion over a whole source; write `trajectory.tum`, `motions.csv` and `trajectory.png`.
@@ -79,19 +83,25 @@ def run(
         rate_hz: frames a second to use; None uses all.
         backend, threads: see `open_backend`.
         model: see `find_model`.
+        every_frame: use all frames: those between the window's steps, of which there are `rate_hz` a second, are
+            measured against the last step. The trajectory has them; the motions are those of the steps, a chain still.
+        stream: keep each frame's work; False computes the whole window for each frame anew, for comparison.
         progress: show a progress bar on stderr.
 
     Raises LaposeError, in one line, for anything that the user can mend.
     """
     output_dir = Path(output_dir)
-    source = open_source(source_path, topic=topic, rate_hz=rate_hz, fps=fps)
-    odometer = Odometer(open_backend(find_model(model), backend, threads))
+    source = open_source(source_path, topic=topic, rate_hz=None if every_frame else rate_hz, fps=fps)
+    opened = open_backend(find_model(model), backend, threads)
+    odometer = Odometer(opened if stream else RecomputingBackend(opened))
+    steps = FrameSampler(rate_hz if every_frame else None)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LaposeError(f"cannot make the folder {output_dir} ({error.strerror}): give another --output") from None
 
     odometries: list[Odometry] = []
+    motions: list[Motion] = []
     refused = 0
     interrupted = False
     seconds = 0.0
@@ -99,7 +109,12 @@ def run(
         for frame in tqdm(source, total=source.frame_count, unit="frame", disable=not progress):
             started = time.perf_counter()
             try:
-                odometries.append(odometer.register_frame(frame))
+                if steps.wants(frame.stamp_ns):
+                    odometries.append(odometer.register_frame(frame))
+                    steps.keep(frame.stamp_ns)
+                    motions += [odometries[-1].motion] if odometries[-1].motion is not None else []
+                else:
+                    odometries.append(odometer.measure_frame(frame))
             except LaposeError as error:
                 # From the very first frame it is the source that does not fit, not one frame that is bad.
                 if not odometries:
@@ -112,7 +127,7 @@ def run(
         interrupted = True
     finally:
         if len(odometries) > 1:
-            _write(output_dir, source, odometries)
+            _write(output_dir, source, odometries, motions)
     if len(odometries) < 2:
         raise LaposeError(
             f"{source_path} gave {len(odometries)} frame at --rate {rate_hz}, and a motion needs two: "
@@ -125,15 +140,15 @@ def run(
         out_of_order=source.out_of_order,
         distance_m=_trajectory(odometries).length_m(),
         milliseconds_per_frame=1e3 * seconds / len(odometries),
-        fov_x_rad=float(np.median([step.motion.fov_x_rad for step in odometries if step.motion is not None] or np.nan)),
+        fov_x_rad=float(np.median([motion.fov_x_rad for motion in motions] or np.nan)),
         interrupted=interrupted,
     )
 
 
-def _write(output_dir: Path, source: Source, odometries: list[Odometry]) -> None:
+def _write(output_dir: Path, source: Source, odometries: list[Odometry], motions: list[Motion]) -> None:
     trajectory = _trajectory(odometries)
     write_trajectory_tum(output_dir / "trajectory.tum", trajectory)
-    write_motions_csv(output_dir / "motions.csv", [step.motion for step in odometries if step.motion is not None])
+    write_motions_csv(output_dir / "motions.csv", motions)
     write_atomically(output_dir / "trajectory.png", lambda path: _plot(path, trajectory, source))
 
 

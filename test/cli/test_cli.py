@@ -95,6 +95,18 @@ def test_train_pose_writes_a_checkpoint(lapose: Command, tmp_path: Path) -> None
     assert json.loads((tmp_path / "run" / "progress.json").read_text())["runs"][0]["steps"] == 1
 
 
+def test_export_tensorrt_builds_engines_and_finds_them_again(
+    lapose: Command, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    command = ("export", "tensorrt", tiny_model_dir, "--rtx", "--compute-capability", "8.6", "--output", tmp_path)
+    ended = lapose(*command)
+    assert ended.code == 0
+    assert "building pose_head with tensorrt_rtx" in ended.out
+    assert len(list(tmp_path.glob("*.sm86.half.plan"))) == 3
+    assert lapose(*command).out.count("is up to date") == 3
+
+
 def assert_one_line(ended: Ended, complaint: str) -> None:
     """Exit code 2, and one line that begins with the program's name and holds the complaint."""
     assert ended.code == 2, ended
@@ -149,12 +161,17 @@ def bad(tmp_path: Path, kitti: Path, tiny_model_dir: Path) -> Path:
         ("train pose --config {tiny} --output {bad}/file", "choose another path"),
         ("train pose --config {tiny} --output {bad}/output --from {bad}/nothing", "that training wrote"),
         ("export onnx {bad}/nowhere --output {bad}/output", "give the folder that `lapose train pose"),
+        ("export tensorrt nowhere", "no model 'nowhere'"),
+        ("export tensorrt {model} --rtx --compute-capability 1.0", "does not know compute capability 1.0: it knows"),
+        ("export tensorrt {model} --rtx --compute-capability 8.6 --precision int4", "choose one of half, float32"),
     ],
 )
 def test_bad_input_ends_in_one_line(
     lapose: Command, bad: Path, kitti: Path, tiny_model_dir: Path, arguments: str, complaint: str
 ) -> None:
-    words = [word.format(bad=bad, kitti=kitti, tiny=TINY) for word in arguments.split()]
+    if "--rtx" in arguments:
+        pytest.importorskip("tensorrt_rtx")
+    words = [word.format(bad=bad, kitti=kitti, tiny=TINY, model=tiny_model_dir) for word in arguments.split()]
     if words[0] in ("run", "evaluate") and "--model" not in words:
         words += ["--model", str(tiny_model_dir)]
     assert_one_line(lapose(*words), complaint)

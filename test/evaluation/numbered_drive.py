@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from lapose_core.data.source import Frame, Intrinsics, Source
 from lapose_core.geometry import Trajectory, chain_motions, invert_pose, make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig, preset
 from lapose_core.runtime.backends.backend import DecodedMotions, Features
+from lapose_core.runtime.preprocess import Image, PrincipalPoint, prepare_frame
 
 PERIOD_NS = 100_000_000
 WIDTH, HEIGHT = 160, 80
@@ -55,13 +56,16 @@ class KnowingBackend:
     tokenized: int = 0
     compared: int = 0
 
+    def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> np.ndarray:
+        return prepare_frame(image, self.config, principal_point)
+
     def tokenize(self, frame_CHW: np.ndarray) -> Features:
         self.tokenized += 1
         return {"number": frame_CHW[0, 0, :1]}
 
-    def infer_action(self, previous: Features, current: Features, interval_s: float) -> np.ndarray:
+    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
         self.compared += 1
-        return np.concatenate([previous["number"], current["number"]])
+        return np.concatenate([frame["number"] for frame in frames])[None]
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
         before, after = actions_SK.T

@@ -151,8 +151,8 @@ def slow_model(monkeypatch):
     """The real backend, as if on a machine that takes 0.2 s for a frame."""
     open_backend = lapose_ros.node.open_backend
 
-    def open_slow(*arguments):
-        backend = open_backend(*arguments)
+    def open_slow(*arguments, **options):
+        backend = open_backend(*arguments, **options)
         tokenize = backend.tokenize
         backend.tokenize = lambda frame: (time.sleep(0.2), tokenize(frame))[1]
         return backend

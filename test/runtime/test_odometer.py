@@ -65,7 +65,7 @@ def test_running_frame_by_frame_gives_the_numbers_of_the_whole_window(
 
     window = frames[-CLIP_LENGTH:]
     features = [backend.tokenize(prepare_frame(frame.image_HWC, backend.config)) for frame in window]
-    actions = [backend.infer_action(features[i], features[i + 1], 0.25) for i in range(CLIP_LENGTH - 1)]
+    actions = [backend.infer_actions(features[i : i + 2], np.array([0.25]))[0] for i in range(CLIP_LENGTH - 1)]
     decoded = backend.decode_motions(np.stack(actions), np.full(CLIP_LENGTH - 1, 0.25, np.float32))
 
     expected = make_pose(decoded.translation_S3[-1], decoded.quaternion_S4[-1])
@@ -201,9 +201,9 @@ def disturb(pose: np.ndarray, error: np.ndarray) -> np.ndarray:
     return disturbed
 
 
-def test_a_model_that_needs_whole_clips_is_refused(backend: OnnxRuntimeBackend) -> None:
-    class WholeClips:
-        config = dataclasses.replace(backend.config, preset="paper", context_frames=16)
+def test_a_model_that_can_run_neither_frame_by_frame_nor_by_windows_is_refused(backend: OnnxRuntimeBackend) -> None:
+    class FourFrames:
+        config = dataclasses.replace(backend.config, preset="other", context_frames=4)
 
-    with pytest.raises(LaposeError, match="'paper' looks at 16 frames"):
-        Odometer(WholeClips())  # type: ignore[arg-type]
+    with pytest.raises(LaposeError, match="'other' looks at 4 frames"):
+        Odometer(FourFrames())  # type: ignore[arg-type]

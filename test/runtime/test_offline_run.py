@@ -71,6 +71,35 @@ def test_a_run_keeps_to_the_rate(drive: Path, run_tiny: Callable[..., object], t
     np.testing.assert_array_equal(np.diff(stamps_ns), np.full(11, 500_000_000))
 
 
+def test_every_frame_has_a_pose_and_the_steps_stay_the_same(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path
+) -> None:
+    run_tiny(drive, rate_hz=2.0)
+    steps = Trajectory.read_tum(tmp_path / "output" / "trajectory.tum")
+    motions = read_motions(tmp_path / "output")
+
+    summary = run_tiny(drive, rate_hz=2.0, every_frame=True)
+
+    trajectory = Trajectory.read_tum(tmp_path / "output" / "trajectory.tum")
+    assert summary.frames == len(trajectory.stamps_ns) == 24
+    assert read_motions(tmp_path / "output") == motions
+    shared = np.isin(trajectory.stamps_ns, steps.stamps_ns)
+    np.testing.assert_array_equal(trajectory.stamps_ns[shared], steps.stamps_ns)
+    np.testing.assert_allclose(trajectory.poses[shared], steps.poses, atol=1e-6)
+
+
+def test_recomputing_the_window_gives_the_same_files(
+    drive: Path, run_tiny: Callable[..., object], tmp_path: Path
+) -> None:
+    run_tiny(drive)
+    streamed = Trajectory.read_tum(tmp_path / "output" / "trajectory.tum")
+
+    run_tiny(drive, stream=False)
+
+    recomputed = Trajectory.read_tum(tmp_path / "output" / "trajectory.tum")
+    np.testing.assert_allclose(recomputed.poses, streamed.poses, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
+from lapose_core.data.encodings import SUPPORTED_ENCODINGS, UndecodableFrameError
+from lapose_core.data.raw_image import RawImage
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
-from lapose_core.runtime.preprocess import prepare_frame, source_fov_x
+from lapose_core.runtime.preprocess import find_crop, prepare_frame, source_fov_x
 
 TINY = preset("tiny")  # 128x64
 
@@ -65,3 +68,80 @@ def test_the_field_of_view_of_the_source_is_wider_by_what_the_crop_leaves_out() 
 
 def test_a_crop_in_height_leaves_the_field_of_view_as_it_is() -> None:
     assert source_fov_x(1.2, 256, 400, TINY) == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize("principal_point", [(150.0, 60.0), (120.5, 70.25), (200.0, 50.0)])
+def test_the_crop_is_centred_on_the_principal_point(principal_point: tuple[float, float]) -> None:
+    crop = find_crop(400, 128, TINY, principal_point)
+
+    assert crop.width / crop.height == pytest.approx(2, rel=0.02)
+    assert crop.left >= 0 and crop.top >= 0
+    assert crop.left + crop.width <= 400 and crop.top + crop.height <= 128
+    centre = (crop.left + crop.width / 2, crop.top + crop.height / 2)
+    np.testing.assert_allclose(centre, principal_point, atol=1.0)
+
+
+def test_a_principal_point_near_the_edge_leaves_too_little() -> None:
+    with pytest.raises(LaposeError, match="around their principal point, smaller"):
+        find_crop(400, 128, TINY, (30.0, 64.0))
+
+
+HEIGHT, WIDTH = 150, 260
+
+
+def raw_image(encoding: str, padding: int = 0, is_bigendian: bool = False) -> RawImage:
+    """A smooth picture's bytes: what neighbouring pixels have in common matters to Bayer patterns."""
+    pixel_bytes = {"mono8": 1, "mono16": 2, "rgba8": 4, "bgra8": 4, "rgb8": 3, "bgr8": 3}.get(encoding)
+    if pixel_bytes is None:
+        pixel_bytes = 2 if encoding.endswith("16") or encoding.startswith(("yu", "uy")) else 1
+    height = 3 * HEIGHT if encoding.startswith("nv") else HEIGHT  # planes of colour below
+    noise = np.random.default_rng(1).integers(0, 256, (height, WIDTH * pixel_bytes), np.uint8)
+    rows = np.pad(cv2.GaussianBlur(noise, (0, 0), 1.0), ((0, 0), (0, padding)))
+    step = rows.shape[1] if padding else 0
+    return RawImage(rows.reshape(-1), HEIGHT, WIDTH, encoding, step, is_bigendian)
+
+
+@pytest.mark.parametrize("padding", [0, 6])
+@pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
+def test_raw_bytes_give_what_their_rgb_image_gives(encoding: str, padding: int) -> None:
+    """Within one of 255 levels: shrinking first rounds once less."""
+    image = raw_image(encoding, padding)
+
+    frame = prepare_frame(image, TINY)
+
+    difference = frame.astype(int) - prepare_frame(image.decode(), TINY)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("is_bigendian", [False, True])
+@pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
+def test_tensors_give_what_opencv_gives(encoding: str, is_bigendian: bool) -> None:
+    """The GPU's arithmetic, on the CPU's tensors; within one of 255 levels."""
+    torch = pytest.importorskip("torch")
+    from lapose_core.runtime.preprocess_torch import TensorPreparer
+
+    image = raw_image(encoding, padding=4, is_bigendian=is_bigendian)
+    preparer = TensorPreparer(TINY, torch.device("cpu"), None)
+    if not preparer.can_prepare(image):
+        pytest.skip(f"{encoding} goes through OpenCV")
+
+    for principal_point in (None, (140.0, 70.0)):
+        frame = preparer(image, principal_point)
+        difference = frame.numpy().astype(int) - prepare_frame(image, TINY, principal_point)
+        assert frame.shape == (3, TINY.image_height, TINY.image_width)
+        assert np.abs(difference).max() <= 1
+        assert np.abs(difference.mean()) < 0.25  # OpenCV rounds halves up where it interpolates colours
+
+
+def test_tensors_take_arrays_too_and_refuse_bytes_that_are_missing() -> None:
+    torch = pytest.importorskip("torch")
+    from lapose_core.runtime.preprocess_torch import TensorPreparer
+
+    preparer = TensorPreparer(TINY, torch.device("cpu"), None)
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    assert np.abs(preparer(image).numpy().astype(int) - prepare_frame(image, TINY)).max() <= 1
+
+    whole = raw_image("rgb8")
+    for prepare in (preparer, lambda short: prepare_frame(short, TINY)):
+        with pytest.raises(UndecodableFrameError, match="do not fill"):
+            prepare(RawImage(whole.data[:-1], HEIGHT, WIDTH, "rgb8"))

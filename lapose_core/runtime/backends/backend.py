@@ -1,16 +1,24 @@
-"""The interface that the odometer knows."""
+"""The interface that the odometer knows, and the three graphs behind it that every engine runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from lapose_core.model.config import ModelConfig
+from lapose_core.runtime.preprocess import Image, PrincipalPoint, prepare_frame
 
-#: What the tokenizer makes of one frame, by name; the odometer keeps it for the next step and looks at none of it.
-Features = dict[str, np.ndarray]
+#: The model's input, (3, H, W) uint8 RGB where the backend wants it: a numpy array or a tensor on its device.
+PreparedFrame: TypeAlias = Any
+
+#: What the tokenizer makes of one frame, by name; the odometer keeps it for the next steps and looks at none of it.
+Features: TypeAlias = dict[str, Any]
+
+#: A part of the model as a function of named arrays (`lapose_core/model/graphs.py`), in the engine's own kind of array.
+Graph: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -32,16 +40,69 @@ class DecodedMotions:
 
 
 class Backend(Protocol):
-    """Runs the three parts of the model on one machine."""
+    """Runs the model on one machine. What `prepare` and `tokenize` give stays on the backend's device."""
 
     name: str
     config: ModelConfig
 
-    def tokenize(self, frame_CHW: np.ndarray) -> Features:
-        """Features of one (3, H, W) uint8 RGB frame of the model's input size."""
+    def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
+        """The model's input from a source's image; see `prepare_frame`."""
 
-    def infer_action(self, previous: Features, current: Features, interval_s: float) -> np.ndarray:
-        """Latent action (K,) between two frames that are `interval_s` seconds apart."""
+    def tokenize(self, frame_CHW: PreparedFrame) -> Features:
+        """Features of one frame, from `prepare` or as a numpy array."""
+
+    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
+        """Latent actions (S, K) between S + 1 adjacent frames, at most `context_frames`; intervals in seconds."""
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
         """Motions of a window of S = 1 to clip_length - 1 steps."""
+
+
+class GraphBackend:
+    """A `Backend` of the three graphs; subclasses say how arrays reach their engine (`_enter`) and leave it."""
+
+    name: str
+
+    def __init__(self, config: ModelConfig, tokenizer: Graph, inverse_dynamics: Graph, pose_head: Graph) -> None:
+        self.config = config
+        self._tokenizer, self._inverse_dynamics, self._pose_head = tokenizer, inverse_dynamics, pose_head
+
+    def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
+        return prepare_frame(image, self.config, principal_point)
+
+    def tokenize(self, frame_CHW: PreparedFrame) -> Features:
+        return self._tokenizer({"frame_1CHW": self._enter(frame_CHW)[None]})
+
+    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
+        if self.config.context_frames == 2:
+            previous, current = frames
+            inputs = {f"previous_{name}": value for name, value in previous.items()}
+            inputs |= {f"current_{name}": value for name, value in current.items()}
+        else:
+            inputs = {"tokens_1TND": self._stack([frame["tokens"] for frame in frames])}
+        inputs["intervals_1S"] = self._enter(np.asarray(intervals_S, np.float32)[None])
+        return self._leave(self._inverse_dynamics(inputs)["actions_1SK"])[0]
+
+    def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
+        inputs = {"actions_1SK": actions_SK, "intervals_1S": intervals_S}
+        motions = self._pose_head(
+            {name: self._enter(np.asarray(value, np.float32)[None]) for name, value in inputs.items()}
+        )
+        decoded = {name: self._leave(value)[0] for name, value in motions.items()}
+        return DecodedMotions(
+            decoded["translation_1S3"],
+            decoded["quaternion_1S4"],
+            decoded["variance_1S6"],
+            decoded["fov_x_1S"],
+            float(decoded["scale_1"]),
+        )
+
+    def _enter(self, array: Any) -> Any:
+        return np.ascontiguousarray(array)
+
+    def _leave(self, array: Any) -> np.ndarray:
+        return array
+
+    def _stack(self, tokens: list[Any]) -> Any:
+        """(1, T, N, D) from T of (1, N, D)."""
+        return np.stack(tokens, axis=1)

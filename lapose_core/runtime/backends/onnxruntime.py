@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnxruntime
 
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import ModelConfig
-from lapose_core.runtime.backends.backend import DecodedMotions, Features
+from lapose_core.runtime.backends.backend import GraphBackend
 
 #: Files of a model folder, in the order in which they run.
 GRAPHS = ("tokenizer.onnx", "inverse_dynamics.onnx", "pose_head.onnx")
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(GraphBackend):
     """A `Backend` of a model folder's three graphs."""
 
     name = "onnxruntime"
@@ -29,44 +29,37 @@ class OnnxRuntimeBackend:
 
         Raises LaposeError naming the file that is missing, damaged or of another model.
         """
-        self.config = ModelConfig.load(model_dir / "config.json")
-        self._tokenizer, self._inverse_dynamics, self._pose_head = (
-            _load_graph(model_dir / graph, threads) for graph in GRAPHS
-        )
-        self._feature_names = [output.name for output in self._tokenizer.get_outputs()]
-        self._check(model_dir)
+        config = ModelConfig.load(model_dir / "config.json")
+        sessions = [_load_graph(model_dir / graph, threads) for graph in GRAPHS]
+        _check(sessions, config, model_dir)
+        super().__init__(config, *map(_SessionGraph, sessions))
 
-    def tokenize(self, frame_CHW: np.ndarray) -> Features:
-        values = self._tokenizer.run(None, {"frame_1CHW": frame_CHW[None]})
-        return dict(zip(self._feature_names, values, strict=True))
 
-    def infer_action(self, previous: Features, current: Features, interval_s: float) -> np.ndarray:
-        inputs = {f"previous_{name}": value for name, value in previous.items()}
-        inputs |= {f"current_{name}": value for name, value in current.items()}
-        inputs["interval_s"] = np.array([interval_s], np.float32)
-        return self._inverse_dynamics.run(["action_1K"], inputs)[0][0]
+class _SessionGraph:
+    """A session as a function of named arrays."""
 
-    def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
-        outputs = ["translation_1S3", "quaternion_1S4", "variance_1S6", "fov_x_1S", "scale_1"]
-        inputs = {
-            "actions_1SK": np.asarray(actions_SK[None], np.float32),
-            "intervals_1S": np.asarray(intervals_S[None], np.float32),
-        }
-        translation, quaternion, variance, fov_x, scale = (value[0] for value in self._pose_head.run(outputs, inputs))
-        return DecodedMotions(translation, quaternion, variance, fov_x, float(scale))
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._outputs = [output.name for output in session.get_outputs()]
 
-    def _check(self, model_dir: Path) -> None:
-        """The graphs are used as the config says and fit each other."""
-        size = [1, 3, self.config.image_height, self.config.image_width]
-        pair = {f"{time}_{name}" for time in ("previous", "current") for name in self._feature_names}
-        expectations = (
-            (self._tokenizer, [i.shape for i in self._tokenizer.get_inputs()] == [size]),
-            (self._inverse_dynamics, {i.name for i in self._inverse_dynamics.get_inputs()} == {*pair, "interval_s"}),
-            (self._pose_head, self._pose_head.get_inputs()[0].shape[-1] == self.config.action_width),
-        )
-        for graph, (_, fits) in zip(GRAPHS, expectations, strict=True):
-            if not fits:
-                raise LaposeError(f"{model_dir / graph} is not of the model in config.json: export the model again")
+    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+def _check(sessions: list[onnxruntime.InferenceSession], config: ModelConfig, model_dir: Path) -> None:
+    """Raise LaposeError where a graph is not used as the config says, or they do not fit each other."""
+    features = [output.name for output in sessions[0].get_outputs()]
+    names = {f"{time}_{name}" for time in ("previous", "current") for name in features}
+    names = names if config.context_frames == 2 else {"tokens_1TND"}
+    inputs = [{each.name: each.shape for each in session.get_inputs()} for session in sessions]
+    fits = (
+        inputs[0] == {"frame_1CHW": [1, 3, config.image_height, config.image_width]},
+        inputs[1].keys() == {*names, "intervals_1S"},
+        inputs[2].get("actions_1SK", [0])[-1] == config.action_width,
+    )
+    for graph, right in zip(GRAPHS, fits, strict=True):
+        if not right:
+            raise LaposeError(f"{model_dir / graph} is not of the model in config.json: export the model again")
 
 
 def _load_graph(path: Path, threads: int | None) -> onnxruntime.InferenceSession:

@@ -1,62 +1,114 @@
-"""The model by PyTorch, from its safetensors weights: the reference for the other backends."""
+"""The model by PyTorch, from its safetensors weights: the reference for the other backends; on a GPU by CUDA graphs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from lapose_core.model.config import ModelConfig
+from lapose_core.model.graphs import model_graphs
 from lapose_core.model.lapose import LAPose
-from lapose_core.runtime.backends.backend import DecodedMotions, Features
+from lapose_core.runtime.backends.backend import Features, Graph, GraphBackend, PreparedFrame
+from lapose_core.runtime.backends.replay import Replay
+from lapose_core.runtime.preprocess import Image, PrincipalPoint
+from lapose_core.runtime.preprocess_torch import TensorPreparer
 
 
-class TorchBackend:
+class TensorBackend(GraphBackend):
+    """What engines of torch's tensors share: on a GPU an own stream, and the preparation of the camera's bytes."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        graphs: tuple[Graph, Graph, Graph],
+        device: torch.device,
+        stream: torch.cuda.Stream | None,
+    ) -> None:
+        super().__init__(config, *graphs)
+        self._device, self._stream = device, stream
+        self._preparer = TensorPreparer(config, device, stream) if stream is not None else None
+
+    @torch.inference_mode()
+    def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
+        with torch.cuda.stream(self._stream):
+            if self._preparer is None or not self._preparer.can_prepare(image):
+                return super().prepare(image, principal_point)
+            return self._preparer(image, principal_point)
+
+    @torch.inference_mode()
+    def tokenize(self, frame_CHW: PreparedFrame) -> Features:
+        with torch.cuda.stream(self._stream):
+            features = super().tokenize(frame_CHW)
+            return {
+                name: value.clone() for name, value in features.items()
+            }  # the next frame overwrites the graph's own
+
+    @torch.inference_mode()
+    def infer_actions(self, frames: Any, intervals_S: np.ndarray) -> np.ndarray:
+        with torch.cuda.stream(self._stream):
+            return super().infer_actions(frames, intervals_S)
+
+    @torch.inference_mode()
+    def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> Any:
+        with torch.cuda.stream(self._stream):
+            return super().decode_motions(actions_SK, intervals_S)
+
+    def warm_up(self) -> None:
+        """Record all shapes now: the first frames of a drive are no time for it."""
+        if self._stream is None:
+            return
+        config = self.config
+        features = self.tokenize(np.zeros((3, config.image_height, config.image_width), np.uint8))
+        for steps in range(1, config.clip_length):
+            intervals_S = np.full(steps, 0.25, np.float32)
+            if steps < config.context_frames:
+                self.infer_actions([features] * (steps + 1), intervals_S)
+            self.decode_motions(np.zeros((steps, config.action_width), np.float32), intervals_S)
+
+    def _enter(self, array: np.ndarray | Tensor) -> Tensor:
+        if isinstance(array, Tensor):
+            return array
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.to(self._device)
+
+    def _leave(self, array: Tensor) -> np.ndarray:
+        return array.float().cpu().numpy()
+
+    def _stack(self, tokens: list[Tensor]) -> Tensor:
+        return torch.stack(tokens, dim=1)
+
+
+class TorchBackend(TensorBackend):
     """A `Backend` of a model folder's weights, on the GPU if there is one."""
 
     name = "torch"
 
-    def __init__(self, model_dir: Path, threads: int | None = None) -> None:
+    def __init__(
+        self, model_dir: Path | LAPose, threads: int | None = None, *, compiled: bool = False, replayed: bool = True
+    ) -> None:
         """Load the weights.
 
         Args:
-            model_dir: folder with `config.json` and `weights.safetensors`.
+            model_dir: folder with `config.json` and `weights.safetensors`; or a model, which becomes this backend's.
             threads: threads for one operator, of the whole process; None leaves it to PyTorch.
+            compiled: pass the model through `torch.compile`, which takes minutes at the first frames.
+            replayed: on a GPU, replay CUDA graphs.
 
         Raises LaposeError naming the file that is missing, damaged or of another model.
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model = LAPose.load(model_dir).to(self._device)
-        self.config = self._model.config
-
-    @torch.inference_mode()
-    def tokenize(self, frame_CHW: np.ndarray) -> Features:
-        features = self._model.tokenize(self._tensor(frame_CHW[None]))
-        return {name: value.cpu().numpy() for name, value in features.items()}
-
-    @torch.inference_mode()
-    def infer_action(self, previous: Features, current: Features, interval_s: float) -> np.ndarray:
-        interval_s_B = self._tensor(np.array([interval_s]), np.float32)
-        return self._model.infer_action(self._tensors(previous), self._tensors(current), interval_s_B)[0].cpu().numpy()
-
-    @torch.inference_mode()
-    def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
-        motions = self._model.decode_motions(
-            self._tensor(actions_SK[None], np.float32), self._tensor(intervals_S[None], np.float32)
-        )
-        decoded = {name: value[0].cpu().numpy() for name, value in motions.items()}
-        return DecodedMotions(
-            decoded["translation_BS3"],
-            decoded["quaternion_BS4"],
-            decoded["variance_BS6"],
-            decoded["fov_x_BS"],
-            float(decoded["scale_B"]),
-        )
-
-    def _tensors(self, features: Features) -> dict[str, torch.Tensor]:
-        return {name: self._tensor(value) for name, value in features.items()}
-
-    def _tensor(self, array: np.ndarray, dtype: type | None = None) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, dtype)).to(self._device)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = (model_dir if isinstance(model_dir, LAPose) else LAPose.load(model_dir)).eval().to(device)
+        stream = torch.cuda.Stream() if device.type == "cuda" else None
+        graphs = []
+        for graph in model_graphs(model):
+            if compiled:
+                graph.compile(dynamic=False)
+            graphs.append(Replay(graph.named, stream) if stream is not None and replayed else graph.named)
+        super().__init__(model.config, tuple(graphs), device, stream)
+        self.warm_up()

@@ -1,0 +1,249 @@
+"""The whole node over DDS: from an image published to its odometry received.
+
+    python -m benchmarks.node [--sizes 640x480 1280x720 1920x1080] [--rates 10 30] [--seconds S] [--json FILE]
+    python -m benchmarks.node --sizes 1280x720 --rates 30 --minutes 30        # the slope of its memory
+
+The node is a process of its own, asked for an odometry for each image; pictures are those
+of SOURCE (by default the demo's rendered drive), enlarged to the size, as raw bgr8. The peer, ORB with five-point
+RANSAC, is timed on the same pictures on the same cores, alone. Fast DDS has the shared memory of config/fastdds.xml,
+without which it loses most raw images. Set ROS_DOMAIN_ID where other ROS 2 systems are near.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from lapose.msg import EgoMotion
+from nav_msgs.msg import Odometry
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+
+from benchmarks.measure import Latency, machine, print_machine, print_table, time_calls, write_json
+from benchmarks.orb import OrbFivePoint
+from lapose_core.data.open import open_source
+from lapose_ros.messages import stamp_ns, time_message
+
+ROOT = Path(__file__).resolve().parents[1]
+DRIVE = ROOT / "demo" / "drive"
+TOPIC = "/benchmark/image"
+PICTURES = 32
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Camera(Node):
+    """Publishes pictures, and notes when each one's odometry comes."""
+
+    def __init__(self) -> None:
+        super().__init__("benchmark_camera")
+        self.published_s: dict[int, float] = {}
+        self.latencies_s: list[float] = []
+        self.newest = EgoMotion()
+        self._publisher = self.create_publisher(Image, TOPIC, qos_profile_sensor_data)
+        self.create_subscription(Odometry, "/lapose/odometry", self._receive, 100)
+        self.create_subscription(EgoMotion, "/lapose/ego_motion", lambda message: setattr(self, "newest", message), 10)
+
+    def has_listener(self) -> bool:
+        return self._publisher.get_subscription_count() > 0
+
+    def publish(self, message: Image, stamp: int) -> None:
+        message.header.stamp = time_message(stamp)
+        self.published_s[stamp] = time.monotonic()
+        self._publisher.publish(message)
+
+    def _receive(self, message: Odometry) -> None:
+        published_s = self.published_s.pop(stamp_ns(message.header.stamp), None)
+        if published_s is not None:
+            self.latencies_s.append(time.monotonic() - published_s)
+
+
+class Usage:
+    """CPU time and memory of a process, from /proc."""
+
+    def __init__(self, pid: int) -> None:
+        self._folder = Path(f"/proc/{pid}")
+        self.memory_mb: list[tuple[float, float]] = []  # (seconds, MB)
+
+    def cpu_s(self) -> float:
+        fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def sample_memory(self) -> None:
+        pages = int((self._folder / "statm").read_text().split()[1])
+        self.memory_mb.append((time.monotonic(), pages * _PAGE / 1e6))
+
+    def slope_mb_per_minute(self) -> float:
+        """By least squares over the second half: the first one still fills caches."""
+        samples = np.array(self.memory_mb[len(self.memory_mb) // 2 :])
+        return float(np.polyfit(samples[:, 0] / 60, samples[:, 1], 1)[0]) if len(samples) > 2 else float("nan")
+
+
+@contextmanager
+def running_node(rate_hz: float, backend: str, parameters: list[str]) -> Iterator[subprocess.Popen]:
+    given = [
+        f"image_topic:={TOPIC}",
+        f"rate_hz:={max(rate_hz, 0.1)}",
+        f"backend:={backend}",
+        "camera_tf_timeout_s:=0.0",
+    ]
+    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", "--log-level", "warn"]
+    command += [word for parameter in given + parameters for word in ("-p", parameter)]
+    with subprocess.Popen(command) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            rclpy.spin(node)
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+        thread.join()
+
+
+def pictures(source: Path, width: int, height: int) -> list[np.ndarray]:
+    """The first frames of a source, RGB, cropped to the shape and enlarged to the size."""
+    images = []
+    for frame in itertools.islice(iter(open_source(source)), PICTURES):
+        old_height, old_width = frame.image_HWC.shape[:2]
+        scale = min(old_width / width, old_height / height)
+        crop_width, crop_height = round(width * scale), round(height * scale)
+        left, top = (old_width - crop_width) // 2, (old_height - crop_height) // 2
+        crop = frame.image_HWC[top : top + crop_height, left : left + crop_width]
+        images.append(cv2.resize(crop, (width, height), interpolation=cv2.INTER_CUBIC))
+    return images
+
+
+def image_message(image_HWC: np.ndarray) -> Image:
+    height, width = image_HWC.shape[:2]
+    message = Image(height=height, width=width, encoding="bgr8", step=3 * width)
+    message.header.frame_id = "camera"
+    message.data = array.array("B", cv2.cvtColor(image_HWC, cv2.COLOR_RGB2BGR).tobytes())
+    return message
+
+
+def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float, usage: Usage) -> dict[str, Any]:
+    """Publish there and back through the pictures at the rate; the first two seconds do not count."""
+    swing = messages + messages[-2:0:-1]
+    period_ns, warm = int(1e9 / rate_hz), int(2 * rate_hz)
+    count = warm + int(seconds * rate_hz)
+    start_ns, started_s = time.time_ns(), time.monotonic()
+    cpu_s = counted_s = 0.0
+    for index in range(count):
+        time.sleep(max(0.0, started_s + index / rate_hz - time.monotonic()))
+        if index == warm:
+            camera.latencies_s.clear()
+            camera.published_s.clear()  # of those on their way the answers do not count
+            cpu_s, counted_s, dropped = usage.cpu_s(), time.monotonic(), camera.newest.frames_dropped
+        camera.publish(swing[index % len(swing)], start_ns + index * period_ns)
+        if index % max(1, int(rate_hz)) == 0:
+            usage.sample_memory()
+    passed_s, cpu_s = time.monotonic() - counted_s, usage.cpu_s() - cpu_s
+    time.sleep(1.0)
+    answered, published = len(camera.latencies_s), count - warm
+    node_dropped = camera.newest.frames_dropped - dropped
+    latency = Latency.of(camera.latencies_s or [float("nan")], 0.0)
+    return {
+        "p50 ms": latency.p50,
+        "p95 ms": latency.p95,
+        "p99 ms": latency.p99,
+        "published": published,
+        "answered": answered,
+        "dropped by the node": node_dropped,
+        "lost on the way": published - answered - node_dropped,
+        "CPU %": 100 * cpu_s / passed_s,
+        "node's CPU ms a frame": 1e3 * cpu_s / max(1, answered),
+        "memory MB": usage.memory_mb[-1][1],
+        "slope MB/min": usage.slope_mb_per_minute(),
+    }
+
+
+def time_node(
+    images: list[np.ndarray], rate_hz: float, seconds: float, backend: str, parameters: list[str]
+) -> dict[str, Any]:
+    rclpy.init()
+    camera = Camera()
+    messages = [image_message(image) for image in images]
+    with running_node(rate_hz, backend, parameters) as node, spinning(camera):
+        give_up_s = time.monotonic() + 120.0
+        while not camera.has_listener():
+            if node.poll() is not None or time.monotonic() > give_up_s:
+                raise SystemExit("the node did not start: its line above says why")
+            time.sleep(0.1)
+        time.sleep(1.0)
+        return drive(camera, messages, rate_hz, seconds, Usage(node.pid))
+
+
+def time_peer(images: list[np.ndarray]) -> Latency:
+    peer, cycle = OrbFivePoint(), itertools.cycle(images + images[-2:0:-1])
+    return time_calls(lambda: peer.register(next(cycle)), count=100, at_most_s=15.0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.node", description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, default=DRIVE)
+    parser.add_argument("--sizes", nargs="+", default=["640x480", "1280x720", "1920x1080"])
+    parser.add_argument("--rates", nargs="+", type=float, default=[10.0, 30.0])
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--minutes", type=float, help="instead of --seconds")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--parameter", nargs="*", default=[], help="more of the node's parameters, as NAME:=VALUE")
+    parser.add_argument("--default-transport", action="store_true", help="without config/fastdds.xml")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if not options.default_transport:
+        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
+    seconds = 60 * options.minutes if options.minutes else options.seconds
+    names = machine()
+    print_machine(names)
+    rows = []
+    for size in options.sizes:
+        width, height = map(int, size.split("x"))
+        images = pictures(options.source, width, height)
+        peer = time_peer(images)
+        print(
+            f"{size}: the peer takes {peer.p50:.1f} ms a frame (p95 {peer.p95:.1f}), {peer.cpu:.1f} ms of CPU",
+            flush=True,
+        )
+        for rate_hz in options.rates:
+            figures = time_node(images, rate_hz, seconds, options.backend, options.parameter)
+            figures |= {"peer p50 ms": peer.p50, "peer's CPU ms": peer.cpu}
+            rows.append({"size": size, "Hz": f"{rate_hz:g}", **figures})
+    print_table(rows)
+    write_json(options.json, {"machine": names, "rows": rows})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The newest frames, as the model keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lapose_core.runtime.backends.backend import Features
+
+#: `Backend.infer_actions`.
+InferActions = Callable[[Sequence[Features], np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Up to `clip_length` frames: stamps, the latent actions between them, and features of those that the next needs.
+
+    It never changes; `extended` gives another one.
+
+    Attributes:
+        clip_length: frames that the pose head sees together.
+        context_frames: frames that a latent action depends on. With 2 an action never changes once it is inferred, so
+            a new frame costs one action; else all actions of the window are inferred again from the kept tokens.
+        stamps_ns, actions: of the frames, and of the steps between them (one fewer), oldest first.
+        features: of the newest `context_frames - 1` frames.
+    """
+
+    clip_length: int
+    context_frames: int
+    stamps_ns: tuple[int, ...] = ()
+    actions: tuple[np.ndarray, ...] = ()
+    features: tuple[Features, ...] = ()
+
+    @property
+    def actions_SK(self) -> np.ndarray:
+        return np.stack(self.actions)
+
+    @property
+    def intervals_S(self) -> np.ndarray:
+        """Seconds from frame to frame."""
+        return (np.diff(self.stamps_ns) * 1e-9).astype(np.float32)
+
+    def extended(self, features: Features, stamp_ns: int, infer_actions: InferActions) -> Window:
+        """With one more frame, and without the oldest where the window is full."""
+        stamps_ns = (*self.stamps_ns, stamp_ns)[-self.clip_length :]
+        seen = (*self.features, features)
+        actions = self.actions
+        if len(seen) > 1:
+            intervals_S = (np.diff(stamps_ns[-len(seen) :]) * 1e-9).astype(np.float32)
+            kept = actions[: len(actions) - (len(seen) - 2)]
+            actions = (*kept, *infer_actions(seen, intervals_S))[-(self.clip_length - 1) :]
+        keep = self.context_frames - 1
+        return Window(self.clip_length, self.context_frames, stamps_ns, actions, seen[-keep:])
