@@ -1,6 +1,6 @@
-"""ROS 2's own helpers where they are installed; else the little of them that the node needs, with the same numbers.
+"""TF by tf2_ros where it is installed; else the little of it that the node needs, with the same numbers.
 
-The wheels on PyPI have no cv_bridge, tf2_ros and tf_transformations; a full ROS 2 has them all.
+The wheels on PyPI have no tf2_ros; a full ROS 2 has it.
 """
 
 from __future__ import annotations
@@ -13,50 +13,22 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from lapose_core.data.encodings import UndecodableFrameError, decode_image
 from lapose_core.geometry import invert_pose, make_pose
-
-try:
-    from cv_bridge import CvBridge, CvBridgeError
-except ImportError:
-    CvBridge = None
 
 try:
     import tf2_ros
 except ImportError:
     tf2_ros = None
 
-try:
-    from tf_transformations import euler_matrix
-except ImportError:
-    euler_matrix = None
-
 _TF_QOS = QoSProfile(depth=100)
 _TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def image_to_rgb(message: Image) -> np.ndarray:
-    """RGB image (H, W, 3) uint8; raises LaposeError for an encoding that is not known or data that do not fill it."""
-    if CvBridge is None:
-        return decode_image(
-            message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
-        )
-    try:
-        return CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8")
-    except (CvBridgeError, TypeError, ValueError) as error:
-        raise UndecodableFrameError(
-            f"cv_bridge cannot read an image of encoding {message.encoding!r}: {error}"
-        ) from None
-
-
 def rotation_from_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
     """Rotation (3, 3) of roll, pitch and yaw about the fixed x, y and z axes, radians."""
-    if euler_matrix is None:
-        return Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix()
-    return euler_matrix(roll, pitch, yaw, "sxyz")[:3, :3]
+    return Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix()
 
 
 class TransformBroadcaster:
@@ -66,6 +38,10 @@ class TransformBroadcaster:
         self._node = node
         self._tf2 = tf2_ros and tf2_ros.TransformBroadcaster(node)
         self._publisher = self._tf2.pub_tf if self._tf2 else node.create_publisher(TFMessage, "/tf", _TF_QOS)
+
+    @property
+    def has_listeners(self) -> bool:
+        return self._publisher.get_subscription_count() > 0
 
     def send(self, transform: TransformStamped) -> None:
         if self._tf2:

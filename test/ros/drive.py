@@ -15,6 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from lapose_core.runtime.statistics import FrameCounts
 from lapose_ros.messages import time_message
 from lapose_ros.node import EgoMotionNode
 
@@ -66,6 +67,11 @@ class Drive:
         helper.create_subscription(Path, "/lapose/path", self.paths.append, 100)
         helper.create_subscription(EgoMotion, "/lapose/ego_motion", self.ego_motions.append, 100)
         helper.create_subscription(TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), 100)
+
+    @property
+    def counts(self) -> FrameCounts:
+        """The active node's."""
+        return self.node.estimator.statistics.counts
 
     def wait_for_node(self) -> None:
         """Until camera and node, and node and listener, have found each other, as both sides see it."""

@@ -122,7 +122,7 @@ def test_interrupted_node_ends_quietly(tiny_model_dir: Path):
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         for line in process.stderr:
-            if "listening" in line:
+            if "looking for the camera" in line:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
