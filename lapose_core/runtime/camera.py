@@ -21,8 +21,8 @@ _OTHER_NAMES = {"": "plumb_bob", "none": "plumb_bob", "fisheye": "equidistant"}
 
 #: Wide cameras are cut here: beyond it a flat image stretches too much for the model, which has seen up to 105 degrees.
 _WIDEST_HALF_ANGLE_RAD = math.radians(55.0)
-#: Pixels by which the principal point may be off the centre, and distortion may move a corner, before it matters.
-_NEGLIGIBLE_PX = 1.0
+#: Pixels by which rectification may move a corner or an edge before it is worth its time.
+_NEGLIGIBLE_PX = 2.0
 _BORDER_POINTS = 33  # along each edge, where the distortion is looked at
 
 
@@ -117,7 +117,8 @@ class Calibration:
             # OpenCV gives huge numbers for rays that never meet the plane.
             return np.where(np.abs(plane_N2) < 1e3, plane_N2, np.nan)
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-9)
-        return cv2.undistortPointsIter(points_N12, self.matrix, self.distortion, None, None, criteria)[:, 0]
+        undistort = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)  # OpenCV 4 and 5
+        return undistort(points_N12, self.matrix, self.distortion, R=None, P=None, criteria=criteria)[:, 0]
 
 
 class Rectifier:
@@ -138,11 +139,12 @@ class Rectifier:
 
     @cached_property
     def is_needed(self) -> bool:
-        """Whether rectified images differ from those that come in by more than a pixel."""
+        """Whether rectified images differ from those that come in by more than two pixels."""
         calibration = self.calibration
         corners = np.array([[x, y] for x in (0, calibration.width - 1) for y in (0, calibration.height - 1)], float)
         moved = calibration.undistort(corners) * self._focal + self._principal_point - corners
-        return self._height != calibration.height or not np.all(np.abs(moved) <= _NEGLIGIBLE_PX)
+        resized = abs(self._height - calibration.height) > _NEGLIGIBLE_PX
+        return bool(resized or not np.all(np.abs(moved) <= _NEGLIGIBLE_PX))
 
     def rectify(self, image_HWC: np.ndarray) -> np.ndarray:
         """(H', W, 3) uint8 of a pinhole camera with its principal point in the centre, from (H, W, 3)."""
