@@ -64,13 +64,25 @@ def run(
     backend: BackendOption = "auto",
     topic: TopicOption = None,
     fps: FpsOption = None,
+    output_bag: Annotated[
+        Path | None,
+        typer.Option("--output-bag", help="Also write a bag's topics with odometry, tf and path to this .mcap file."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Estimate the motion of a drive: writes its trajectory, its motions and a plot."""
     from lapose_core.runtime.run import run as run_source
 
     summary = run_source(
-        source, output, rate_hz=rate, backend=backend, model=model, topic=topic, fps=fps, progress=not quiet
+        source,
+        output,
+        rate_hz=rate,
+        backend=backend,
+        model=model,
+        topic=topic,
+        fps=fps,
+        output_bag=output_bag,
+        progress=not quiet,
     )
     typer.echo(summary)
     if summary.interrupted:

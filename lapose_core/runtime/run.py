@@ -19,6 +19,7 @@ from lapose_core.models import DEFAULT_MODEL, find_model
 from lapose_core.motion import Odometry
 from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.odometer import Odometer
+from lapose_core.runtime.output_bag import check_output_bag, write_output_bag
 from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
 
 _log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def run(
     topic: str | None = None,
     fps: float | None = None,
     threads: int | None = None,
+    output_bag: Path | None = None,
     progress: bool = True,
 ) -> RunSummary:
     """Estimate the motion over a whole source; write `trajectory.tum`, `motions.csv` and `trajectory.png`.
@@ -79,12 +81,15 @@ def run(
         rate_hz: frames a second to use; None uses all.
         backend, threads: see `open_backend`.
         model: see `find_model`.
+        output_bag: also write this MCAP file, see `write_output_bag`; the source must be a bag then.
         progress: show a progress bar on stderr.
 
     Raises LaposeError, in one line, for anything that the user can mend.
     """
     output_dir = Path(output_dir)
     source = open_source(source_path, topic=topic, rate_hz=rate_hz, fps=fps)
+    if output_bag is not None:
+        check_output_bag(output_bag, source)
     odometer = Odometer(open_backend(find_model(model), backend, threads))
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -113,6 +118,8 @@ def run(
     finally:
         if len(odometries) > 1:
             _write(output_dir, source, odometries)
+            if output_bag is not None:
+                write_output_bag(output_bag, source, odometries)
     if len(odometries) < 2:
         raise LaposeError(
             f"{source_path} gave {len(odometries)} frame at --rate {rate_hz}, and a motion needs two: "
