@@ -14,6 +14,13 @@ from lapose_core.runtime.vehicle import covariance_from_numbers, pose_from_numbe
 if TYPE_CHECKING:
     from lapose_ros.node import EgoMotionNode
 
+#: Name -> (type, what it does, for the docs).
+SERVICES: dict[str, tuple[type, str]] = {
+    "reset": (Trigger, "start again from the initial pose with the next image; the path so far is forgotten"),
+    "set_pose": (SetPose, "say where base_frame is in odom_frame at the next image, and how well that is known"),
+    "pause": (Trigger, "leave images unseen, and keep model and pose, until resume"),
+    "resume": (Trigger, "go on where the vehicle was last seen"),
+}
 _NOT_ACTIVE = "the node is not active: activate it first"
 
 
@@ -22,20 +29,16 @@ class Services:
 
     def __init__(self, node: EgoMotionNode) -> None:
         self._node = node
-        node.create_service(Trigger, "~/reset", self._reset)
-        node.create_service(SetPose, "~/set_pose", self._set_pose)
-        node.create_service(Trigger, "~/pause", self._pause)
-        node.create_service(Trigger, "~/resume", self._resume)
+        for name, (kind, _) in SERVICES.items():
+            node.create_service(kind, f"~/{name}", getattr(self, f"_{name}"))
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Start again from the initial pose with the next image; the path so far is forgotten."""
         if self._node.estimator is None:
             return _answer(response, False, _NOT_ACTIVE)
         self._node.estimator.reset()
         return _answer(response, True, "the next image is at the initial pose")
 
     def _set_pose(self, request: SetPose.Request, response: SetPose.Response) -> SetPose.Response:
-        """Say where base_frame is in odom_frame at the next image."""
         if self._node.estimator is None:
             return _answer(response, False, _NOT_ACTIVE)
         position, rotation = request.pose.pose.position, request.pose.pose.orientation
@@ -50,14 +53,12 @@ class Services:
         return _answer(response, True, "the next image is at this pose")
 
     def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Leave images unseen, and keep model and pose, until resume."""
         if self._node.estimator is None:
             return _answer(response, False, _NOT_ACTIVE)
         self._node.estimator.paused = True
         return _answer(response, True, "images are left unseen until resume")
 
     def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Go on where the vehicle was last seen."""
         if self._node.estimator is None:
             return _answer(response, False, _NOT_ACTIVE)
         was_paused, self._node.estimator.paused = self._node.estimator.paused, False
