@@ -188,5 +188,5 @@ class Estimator:
         if self._statistics.counts.processed:
             self._restart()
         self._calibration, self.rectifier, self.camera_trouble = calibration, rectifier, None
-        done = "rectified by it" if rectifier.is_needed else "as it says already"
-        self._node.get_logger().info(f"camera_info on {self.camera_info.topic}: images are {done}")
+        done = "are rectified" if rectifier.is_needed else "need no rectification"
+        self._node.get_logger().info(f"camera_info on {self.camera_info.topic}: images {done}")
