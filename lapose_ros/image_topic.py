@@ -115,7 +115,9 @@ class ImageTopic:
         """Look for the camera; follow the publisher's type; complain if nothing comes."""
         if self.topic is None:
             self._look_for_camera()
-        elif not self._any_came and (image_type := self._choose_type()) is not self._subscription.msg_type:
+        elif (self.silence or not self._any_came) and (
+            image_type := self._choose_type()
+        ) is not self._subscription.msg_type:
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe(image_type)
         parameters = self._parameters()

@@ -14,7 +14,7 @@ import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
@@ -33,11 +33,11 @@ from lapose_ros.estimator import Estimator
 from lapose_ros.image_topic import ImageTopic
 from lapose_ros.publishers import Publishers
 from lapose_ros.reporter import Reporter
-from lapose_ros.ros_support import create_transform_lookup, rotation_from_rpy
+from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy
 from lapose_ros.services import Services
 
 
-class EgoMotionNode(LifecycleNode):
+class EgoMotionNode(SteadyLifecycleNode):
     """Watches a camera and says how the vehicle moves.
 
     Callbacks only choose frames by their stamps; decoding and the model run in the thread of the `Estimator`, on the

@@ -1,4 +1,4 @@
-"""TF by tf2_ros where it is installed; else the little of it that the node needs, with the same numbers.
+"""What ROS 2 lacks in places: lifecycle nodes that last, and TF by tf2_ros or, without it, the little that is needed.
 
 The wheels on PyPI have no tf2_ros; a full ROS 2 has it.
 """
@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 from geometry_msgs.msg import Transform, TransformStamped
+from lifecycle_msgs.srv import ChangeState
+from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
@@ -29,6 +31,27 @@ _TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOC
 def rotation_from_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
     """Rotation (3, 3) of roll, pitch and yaw about the fixed x, y and z axes, radians."""
     return Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix()
+
+
+class SteadyLifecycleNode(LifecycleNode):
+    """A lifecycle node that refuses a transition which does not fit its state.
+
+    Jazzy's rclpy raises there, out of the service and through `spin`, which ends the process (rclpy issue 1209).
+    """
+
+    def _LifecycleNodeMixin__on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        wanted = request.transition
+        fitting = [(number, label) for number, label, *_ in self._state_machine.available_transitions]
+        if any(wanted.label == label if wanted.label else wanted.id == number for number, label in fitting):
+            return super()._LifecycleNodeMixin__on_change_state(request, response)
+        state = self._state_machine.current_state[1]
+        offered = ", ".join(f"{label} ({number})" for number, label in fitting)
+        asked = wanted.label or wanted.id
+        self.get_logger().warning(f"refused transition {asked} of a node that is {state}: choose one of {offered}")
+        response.success = False
+        return response
 
 
 class TransformBroadcaster:

@@ -42,7 +42,7 @@ class FrameCounts:
     Attributes:
         received: that came.
         processed: that went through the model.
-        left_out: for the rate.
+        left_out: for the rate, or while paused.
         duplicate: with the stamp of another.
         late: older than the one before.
         dropped: replaced by a newer one while the model was busy.

@@ -39,6 +39,7 @@ class VehicleOdometer:
         """With the pose (4, 4) of the body at the first frame, and after each `reset`; the origin by default."""
         self.odometer = odometer
         self.pose_body_camera: np.ndarray | None = None
+        self._newest: BodyOdometry | None = None
         self._pose_after_reset = np.eye(4) if pose_odom_start is None else pose_odom_start
         self.reset()
 
@@ -66,7 +67,7 @@ class VehicleOdometer:
         self.odometer.reset()
         self._pose_odom_start = pose_odom_body
         self._start_covariance = covariance + SMALLEST_VARIANCE * np.eye(6)
-        self._newest: BodyOdometry | None = None
+        self._newest = None
 
     def restart_window(self) -> None:
         """Begin a new window where the body was last seen, as unsure of that as after the longest gap that is none."""

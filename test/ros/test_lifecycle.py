@@ -64,6 +64,14 @@ def test_node_waits_for_a_lifecycle_manager_when_asked_to(start_drive):
     assert state(drive) == State.PRIMARY_STATE_FINALIZED
 
 
+def test_transition_that_does_not_fit_is_refused_and_changes_nothing(start_drive):
+    drive = start_drive()
+    assert not change_state(drive, Transition.TRANSITION_CONFIGURE)
+    assert not change_state(drive, Transition.TRANSITION_CLEANUP)
+    assert state(drive) == State.PRIMARY_STATE_ACTIVE
+    drive.drive(2)
+
+
 def test_active_node_can_be_shut_down(start_drive):
     drive = start_drive()
     drive.drive(2)

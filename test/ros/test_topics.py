@@ -7,14 +7,14 @@ import pytest
 from lapose.msg import EgoMotion, Status
 from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from lapose_core.geometry import invert_pose
 from lapose_ros import messages
 from lapose_ros.messages import pose_of
 from lapose_ros.ros_support import transform_to_pose
 
-from .drive import picture, raw_message, wait_until
+from .drive import STEP_NS, picture, png_message, raw_message, wait_until
 
 
 def test_transform_can_be_turned_round(start_drive):
@@ -89,6 +89,20 @@ def test_nothing_is_made_that_nobody_hears(start_drive, monkeypatch):
     heard = {topic: publisher.get_subscription_count() for topic, publisher in drive.node.outputs._publishers.items()}
     assert (heard["~/trajectory"], heard["~/status"], heard["~/odometry"]) == (0, 0, 1)
     assert not drive.node.failed.done()
+
+
+def test_camera_that_comes_back_with_another_type_is_heard_again(start_drive):
+    drive = start_drive(silence_s=0.5)
+    drive.drive(2)
+    (camera,) = drive.cameras
+    drive.helper.destroy_publisher(camera)
+    wait_until(lambda: drive.node.count_publishers("/camera") == 0)
+    other = drive.helper.create_publisher(CompressedImage, "/camera", 10)
+    wait_until(lambda: other.get_subscription_count() > 0)
+    listeners = [s for s in drive.node.subscriptions if s.topic_name == "/camera" and s.msg_type is CompressedImage]
+    wait_until(lambda: all(listener.get_publisher_count() for listener in listeners))
+    other.publish(png_message(picture(2), 1_000_000_000 + 2 * STEP_NS))
+    wait_until(lambda: len(drive.odometry) == 3)
 
 
 def test_outputs_can_be_best_effort(start_drive):
