@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from lapose.msg import EgoMotion
+from lapose.msg import Status
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
 from rclpy.executors import ExternalShutdownException
@@ -48,11 +48,11 @@ class Listener(Node):
         self.truth: list[Odometry] = []
         self.transforms = 0
         self.path: PathMessage | None = None
-        self.newest = EgoMotion()
+        self.newest = Status()
         self.create_subscription(Odometry, "/lapose/odometry", self.odometry.append, 100)
         self.create_subscription(Odometry, TRUTH, self.truth.append, 1000)
         self.create_subscription(PathMessage, "/lapose/path", lambda message: setattr(self, "path", message), 10)
-        self.create_subscription(EgoMotion, "/lapose/ego_motion", lambda message: setattr(self, "newest", message), 100)
+        self.create_subscription(Status, "/lapose/status", lambda message: setattr(self, "newest", message), 100)
         self.create_subscription(TFMessage, "/tf", self._count_transforms, 100)
 
     def status(self) -> str:

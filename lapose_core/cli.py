@@ -74,6 +74,10 @@ def run(
         bool,
         typer.Option("--stream/--no-stream", help="Keep each frame's work, or compute the whole window for each anew."),
     ] = True,
+    output_bag: Annotated[
+        Path | None,
+        typer.Option("--output-bag", help="Also write a bag's topics with odometry, tf and path to this .mcap file."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Estimate the motion of a drive: writes its trajectory, its motions and a plot."""
@@ -89,6 +93,7 @@ def run(
         fps=fps,
         every_frame=every_frame,
         stream=stream,
+        output_bag=output_bag,
         progress=not quiet,
     )
     typer.echo(summary)

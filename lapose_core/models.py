@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import site
 import sys
@@ -48,3 +49,11 @@ def model_folders() -> list[Path]:
 def is_model(path: Path) -> bool:
     """Whether a folder holds a model."""
     return (path / "config.json").is_file()
+
+
+def digest(model_dir: Path) -> str:
+    """Twelve hexadecimal digits that tell this model from another or another version of it."""
+    hashed = hashlib.sha256()
+    for file in sorted(file for file in model_dir.iterdir() if file.suffix in (".json", ".onnx", ".safetensors")):
+        hashed.update(file.name.encode() + file.read_bytes())
+    return hashed.hexdigest()[:12]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Pose, PoseStamped, Transform, TransformStamped
-from lapose.msg import EgoMotion
+from lapose.msg import EgoMotion, Status
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from lapose_core.data.encodings import decode_compressed
-from lapose_core.geometry import make_pose, quaternion_of
+from lapose_core.data.encodings import decode_compressed, decode_image
+from lapose_core.geometry import invert_pose, make_pose, quaternion_of
 from lapose_core.motion import Motion
 from lapose_core.runtime.body import BodyOdometry
-from lapose_ros.ros_support import image_to_rgb
+from lapose_core.runtime.colours import position_deviation, uncertainty_colours
+from lapose_core.runtime.health import Check
+from lapose_core.runtime.statistics import Statistics, TrackingState
 
 NANOSECONDS = 1_000_000_000
+
+_TRAJECTORY_POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("deviation", "<f4")])
 
 
 def stamp_ns(stamp: Time) -> int:
@@ -29,8 +34,15 @@ def time_message(stamp_ns: int) -> Time:
 
 
 def image_of(message: Image | CompressedImage) -> np.ndarray:
-    """RGB image (H, W, 3) uint8; raises LaposeError where the message holds none that can be read."""
-    return decode_compressed(message.data) if isinstance(message, CompressedImage) else image_to_rgb(message)
+    """RGB image (H, W, 3) uint8; raises LaposeError where the message holds none that can be read.
+
+    Not by cv_bridge: the decoder is that of recorded bags, so that both give the same numbers.
+    """
+    if isinstance(message, CompressedImage):
+        return decode_compressed(message.data)
+    return decode_image(
+        message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
+    )
 
 
 def pose_of(message: Pose) -> np.ndarray:
@@ -57,7 +69,7 @@ def transform_message(pose: np.ndarray) -> Transform:
 
 def odometry_message(odometry: BodyOdometry, odom_frame: str, base_frame: str) -> Odometry:
     """Pose in the odom frame, twist in the base frame (REP-105)."""
-    message = Odometry(header=_header(odometry.stamp_ns, odom_frame), child_frame_id=base_frame)
+    message = Odometry(header=header(odometry.stamp_ns, odom_frame), child_frame_id=base_frame)
     message.pose.pose = pose_message(odometry.pose_odom_body)
     message.pose.covariance = odometry.covariance.ravel()
     linear, angular = message.twist.twist.linear, message.twist.twist.angular
@@ -66,22 +78,25 @@ def odometry_message(odometry: BodyOdometry, odom_frame: str, base_frame: str) -
     return message
 
 
-def stamped_transform(odometry: BodyOdometry, odom_frame: str, base_frame: str) -> TransformStamped:
+def stamped_transform(
+    odometry: BodyOdometry, odom_frame: str, base_frame: str, *, inverted: bool = False
+) -> TransformStamped:
+    """The base in the odom frame or, inverted, the odom frame in the base."""
+    parent, child = (base_frame, odom_frame) if inverted else (odom_frame, base_frame)
+    pose = invert_pose(odometry.pose_odom_body) if inverted else odometry.pose_odom_body
     return TransformStamped(
-        header=_header(odometry.stamp_ns, odom_frame),
-        child_frame_id=base_frame,
-        transform=transform_message(odometry.pose_odom_body),
+        header=header(odometry.stamp_ns, parent), child_frame_id=child, transform=transform_message(pose)
     )
 
 
 def stamped_pose(odometry: BodyOdometry, odom_frame: str) -> PoseStamped:
-    return PoseStamped(header=_header(odometry.stamp_ns, odom_frame), pose=pose_message(odometry.pose_odom_body))
+    return PoseStamped(header=header(odometry.stamp_ns, odom_frame), pose=pose_message(odometry.pose_odom_body))
 
 
 def ego_motion_message(motion: Motion, camera_frame: str) -> EgoMotion:
-    """What the model said of the step; timing and counters are left for the node to fill in."""
+    """What the model said of the step; the window and the timing are left for the estimator to fill in."""
     return EgoMotion(
-        header=_header(motion.stamp_to_ns, camera_frame),
+        header=header(motion.stamp_to_ns, camera_frame),
         previous_stamp=time_message(motion.stamp_from_ns),
         motion=transform_message(motion.pose_from_to),
         variance=motion.variance,
@@ -91,7 +106,58 @@ def ego_motion_message(motion: Motion, camera_frame: str) -> EgoMotion:
     )
 
 
-def _header(stamp_ns: int, frame_id: str) -> Header:
+def trajectory_cloud(odometries: list[BodyOdometry], odom_frame: str) -> PointCloud2:
+    """Positions with their uncertainty: as a colour (`rgb`, as PCL packs it) and in metres (`deviation`)."""
+    deviation_N = position_deviation(np.stack([odometry.covariance for odometry in odometries]))
+    colours_N3 = uncertainty_colours(deviation_N).astype(np.uint32)
+    points = np.empty(
+        len(odometries), [(name, "<f4") for name in ("x", "y", "z")] + [("rgb", "<u4"), ("deviation", "<f4")]
+    )
+    for axis, name in enumerate("xyz"):
+        points[name] = [odometry.pose_odom_body[axis, 3] for odometry in odometries]
+    points["rgb"] = colours_N3[:, 0] << 16 | colours_N3[:, 1] << 8 | colours_N3[:, 2]
+    points["deviation"] = deviation_N
+    return PointCloud2(
+        header=header(odometries[-1].stamp_ns, odom_frame),
+        height=1,
+        width=len(points),
+        fields=[
+            PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+            for index, name in enumerate(points.dtype.names)
+        ],
+        point_step=points.itemsize,
+        row_step=points.nbytes,
+        is_dense=True,
+        data=points.tobytes(),
+    )
+
+
+def status_message(statistics: Statistics, state: TrackingState, now_s: float) -> Status:
+    """What was counted and measured; the model and the camera are left for the reporter to fill in."""
+    latency, counts = statistics.latency, statistics.counts
+    return Status(
+        tracking_state=int(state),
+        window_fill=statistics.window_fill,
+        image_rate=statistics.images.hz(now_s),
+        odometry_rate=statistics.odometry.hz(now_s),
+        latency_last=latency.last,
+        latency_mean=latency.mean,
+        latency_max=latency.max,
+        **{f"frames_{name}": count for name, count in vars(counts).items()},
+    )
+
+
+def diagnostic_status(check: Check, node_name: str, hardware_id: str) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=bytes([check.level]),
+        name=f"{node_name}: {check.name}",
+        message=check.message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=value) for key, value in check.values.items()],
+    )
+
+
+def header(stamp_ns: int, frame_id: str) -> Header:
     return Header(stamp=time_message(stamp_ns), frame_id=frame_id)
 
 

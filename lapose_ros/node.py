@@ -7,98 +7,65 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import rclpy
-from lapose.msg import EgoMotion
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
-from lapose_core.data.encodings import UndecodableFrameError
 from lapose_core.data.sampling import FrameSampler
-from lapose_core.data.source import Frame
+from lapose_core.data.stamps import StampGuard, StampVerdict
 from lapose_core.errors import LaposeError
-from lapose_core.models import find_model
-from lapose_core.motion import Motion, Odometry
+from lapose_core.models import digest, find_model
 from lapose_core.runtime.backends.open import open_backend
-from lapose_core.runtime.body import body_odometry, camera_in_body
-from lapose_core.runtime.odometer import Odometer, StaleFrameError
+from lapose_core.runtime.body import camera_in_body
+from lapose_core.runtime.odometer import Odometer, OdometerConfig
+from lapose_core.runtime.vehicle import VehicleOdometer
 from lapose_ros import messages, parameters
+from lapose_ros.camera_info import CameraInfoTopic
+from lapose_ros.estimator import Estimator
 from lapose_ros.image_topic import ImageTopic
 from lapose_ros.publishers import Publishers
-from lapose_ros.ros_support import create_transform_lookup, rotation_from_rpy
-from lapose_ros.worker import NewestFirstWorker
-
-#: An image this much older than the newest is a clock set back (a bag played again), not an image that came late.
-CLOCK_SET_BACK_NS = 1_000_000_000
+from lapose_ros.reporter import Reporter
+from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy
+from lapose_ros.services import Services
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """An image, and when it came by `time.monotonic`."""
-
-    message: Image | CompressedImage
-    arrived_s: float
-
-
-@dataclass
-class FrameCounts:
-    """Frames since activation.
-
-    Attributes:
-        processed: that went through the model.
-        left_out: for the rate, or because their stamp was not newer than that of the one before.
-        undecodable: that could not be decoded, or that the odometer refused.
-    """
-
-    processed: int = 0
-    left_out: int = 0
-    undecodable: int = 0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds from the message to an RGB array, from there to the motion, and in all since the image came."""
-
-    preprocessing_s: float
-    inference_s: float
-    latency_s: float
-
-
-class EgoMotionNode(LifecycleNode):
+class EgoMotionNode(SteadyLifecycleNode):
     """Watches a camera and says how the vehicle moves.
 
-    Callbacks only choose frames by their stamps; decoding and the model run in a thread of their own, on the newest
-    frame. An undecodable frame is not replaced by the next one; the step over it is longer. Unless `autostart` is
-    false the node configures and activates itself.
+    Callbacks only choose frames by their stamps; decoding and the model run in the thread of the `Estimator`, on the
+    newest frame. Unless `autostart` is false the node configures and activates itself.
 
     Attributes:
         failed: done, with one line for the user as its result, once the node cannot go on.
-        counts: frames since activation.
+        parameters: their values of the moment.
+        estimator, image_topic: what takes the images and where they come from; None unless active.
+        outputs, backend, model_version: publishers, what runs the model, and which; from configuration on.
+        newest_image: stamp (ns) and frame_id.
     """
 
     def __init__(self, **node_arguments) -> None:
         """Takes what `rclpy.node.Node` takes; raises rclpy's ParameterException for values that cannot be."""
         super().__init__("lapose", **node_arguments)
         self.failed = Future()
-        self.counts = FrameCounts()
-        self._image_topic: ImageTopic | None = None  # while active
-        self._worker = NewestFirstWorker(self._process)
-        self._pose_base_camera: np.ndarray | None = None  # once known
+        self.estimator: Estimator | None = None
+        self.image_topic: ImageTopic | None = None
+        self.newest_image = (0, "")
+        self._configured = False
         parameters.declare(self)
         self.parameters = parameters.Parameters()
+        self.add_on_set_parameters_callback(_check_parameters)
         self.add_post_set_parameters_callback(lambda _: self._adopt_parameters())
+        self._control = Services(self)
         if self.get_parameter("autostart").value and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
-
-    @property
-    def frames_dropped(self) -> int:
-        """Frames since activation that a newer one replaced while the model was busy."""
-        return self._worker.dropped
 
     # Transitions
 
@@ -118,8 +85,7 @@ class EgoMotionNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_working()
-        if state.label != "unconfigured":
-            self._release()
+        self._release()
         return super().on_shutdown(state)
 
     def destroy_node(self) -> None:
@@ -131,139 +97,118 @@ class EgoMotionNode(LifecycleNode):
         try:
             transition()
         except LaposeError as error:
-            self._fail(str(error))
+            self.fail(str(error))
             return False
         except Exception:
-            self._fail_by_bug()
+            self.fail_by_bug()
             return False
         return True
 
     def _configure(self) -> None:
-        self._adopt_parameters()
-        self._camera_from_parameters = camera_in_body(
-            np.array(self.parameters.camera_xyz), rotation_from_rpy(*self.parameters.camera_rpy)
-        )
+        self.parameters = given = parameters.read(self)
+        model_dir = find_model(given.model)
         # Building an engine takes minutes the first time, and says so.
-        report = self.get_logger().info
-        backend = open_backend(find_model(self.parameters.model), self.parameters.backend, report=report)
-        self._odometer = Odometer(backend)
-        self._outputs = Publishers(self)
-        self._transform_lookup = create_transform_lookup(self) if self.parameters.camera_tf else None
-        self.get_logger().info(f"model {self.parameters.model} runs on {backend.name}")
+        self.backend = open_backend(model_dir, given.backend, report=self.get_logger().info)
+        self.model_version = digest(model_dir)
+        initial_pose = np.eye(4)
+        initial_pose[:3, :3], initial_pose[:3, 3] = rotation_from_rpy(*given.initial_rpy), given.initial_xyz
+        odometer = Odometer(self.backend, OdometerConfig(max_gap_s=given.max_gap_s))
+        self._odometer = VehicleOdometer(odometer, initial_pose)
+        self.outputs = Publishers(self, given)
+        self._transform_lookup = create_transform_lookup(self) if given.camera_tf else None
+        self._configured = True
+        self.get_logger().info(f"model {given.model} {self.model_version} runs on {self.backend.name}")
 
     def _activate(self) -> None:
-        self.counts = FrameCounts()
+        self.newest_image = (0, "")
+        self._guard = StampGuard()
         self._sampler = FrameSampler(self.parameters.rate_hz)
-        self._newest_stamp_ns = -1
-        self._start_anew()
-        self._worker = NewestFirstWorker(self._process)
-        self._image_topic = ImageTopic(
-            self,
-            self.parameters.image_topic,
-            self.parameters.image_transport,
-            on_image=self._on_image,
-            timeout_s=self.parameters.topic_timeout_s,
-            on_timeout=self._fail,
-        )
-        self._worker.start()
+        self.estimator = Estimator(self, self._odometer)
+        try:
+            self.image_topic = ImageTopic(
+                self,
+                lambda: self.parameters,
+                on_topic=self._listen_to_camera_info,
+                on_image=self._on_image,
+                on_timeout=self.fail,
+            )
+        except LaposeError:
+            self._stop_working()
+            raise
+        self._reporter = Reporter(self)
 
     def _stop_working(self) -> None:
-        if self._image_topic is not None:
-            self._image_topic.close()
-            self._worker.stop()
-            self._image_topic = None
+        if self.image_topic is not None:
+            self._reporter.close()
+            self.image_topic.close()
+            self.image_topic = None
+        if self.estimator is not None:
+            self.estimator.stop()
+            if self.estimator.camera_info is not None:
+                self.estimator.camera_info.close()
+            self.estimator = None
 
     def _release(self) -> None:
-        self._outputs.close()
-        if self._transform_lookup:
-            self._transform_lookup.close()
+        if self._configured:
+            self._configured = False
+            self.outputs.close()
+            if self._transform_lookup:
+                self._transform_lookup.close()
+            del self.backend, self._odometer
 
     def _adopt_parameters(self) -> None:
-        rate_before_hz = self.parameters.rate_hz
-        self.parameters = parameters.read(self)
-        if self.parameters.rate_hz != rate_before_hz:
+        before, self.parameters = self.parameters, parameters.read(self)
+        if self._configured:
+            config = self._odometer.odometer.config
+            self._odometer.odometer.config = replace(config, max_gap_s=self.parameters.max_gap_s)
+        if self.estimator is not None and self.parameters.rate_hz != before.rate_hz:
             self._sampler = FrameSampler(self.parameters.rate_hz)
 
-    def _fail(self, line: str) -> None:
+    def fail(self, line: str) -> None:
         """Say why the node cannot go on; whoever spins it sees `failed`."""
         if not self.failed.done():
             self.get_logger().error(line)
             self.failed.set_result(line)
 
-    def _fail_by_bug(self) -> None:
-        self._fail(f"a bug in lapose, please report it: {traceback.format_exc()}")
+    def fail_by_bug(self) -> None:
+        self.fail(f"a bug in lapose, please report it: {traceback.format_exc()}")
 
     # Callbacks: never wait
 
+    def _listen_to_camera_info(self, image_topic: str) -> None:
+        if self.parameters.use_camera_info:
+            self.estimator.camera_info = CameraInfoTopic(self, image_topic, self.parameters.camera_info_topic)
+
     def _on_image(self, message: Image | CompressedImage, arrived_s: float) -> None:
-        stamp_ns = messages.stamp_ns(message.header.stamp)
-        if stamp_ns < self._newest_stamp_ns - CLOCK_SET_BACK_NS:
-            self._sampler = FrameSampler(self.parameters.rate_hz)
-        elif stamp_ns <= self._newest_stamp_ns:
-            line = "left out an image whose stamp is not newer than that of the one before"
+        if self.estimator is None:  # an executor with several threads may call after deactivation
+            return
+        statistics, stamp_ns = self.estimator.statistics, messages.stamp_ns(message.header.stamp)
+        statistics.counts.received += 1
+        statistics.images.add(arrived_s)
+        if self.estimator.paused:
+            statistics.counts.left_out += 1
+            return
+        verdict = self._guard.judge(stamp_ns)
+        statistics.counts.duplicate, statistics.counts.late = self._guard.duplicates, self._guard.late
+        if verdict in (StampVerdict.DUPLICATE, StampVerdict.LATE):
+            line = f"left out an image whose stamp is not newer than that of the one before ({verdict.value})"
             self.get_logger().warning(line, throttle_duration_sec=5.0)
-            self.counts.left_out += 1
             return
-        self._newest_stamp_ns = stamp_ns
-        if not self._sampler.wants(stamp_ns):
-            self.counts.left_out += 1
+        if verdict is StampVerdict.SET_BACK:
+            kept = "the pose stays" if self.parameters.on_clock_set_back == "keep" else "from the initial pose"
+            line = f"the images' clock went back by {self._guard.set_back_ns * 1e-9:.1f} s: a new window starts, {kept}"
+            self.get_logger().warning(line)
+            self._sampler = FrameSampler(self.parameters.rate_hz)
+            self.estimator.start_anew()
+        self.newest_image = (stamp_ns, message.header.frame_id)
+        if not self._sampler.takes(stamp_ns):
+            statistics.counts.left_out += 1
             return
-        self._sampler.keep(stamp_ns)
-        self._worker.put(Arrival(message, arrived_s))
+        self.estimator.put(message, arrived_s)
 
-    # In the worker's thread
+    # In the estimator's thread
 
-    def _process(self, arrival: Arrival) -> None:
-        try:
-            self._process_frame(arrival)
-        except UndecodableFrameError as error:
-            self._leave_out(error)
-        except LaposeError as error:
-            # From the very first frame it is the camera that does not fit, not one frame that is bad.
-            if self.counts.processed:
-                self._leave_out(error)
-            else:
-                self._fail(str(error))
-        except Exception:
-            if self.context.ok():  # else the node is going down, and publishing has failed
-                self._fail_by_bug()
-
-    def _leave_out(self, error: LaposeError) -> None:
-        self.counts.undecodable += 1
-        self.get_logger().warning(f"undecodable frame: {error}", throttle_duration_sec=5.0)
-
-    def _process_frame(self, arrival: Arrival) -> None:
-        header = arrival.message.header
-        started_s = time.monotonic()
-        frame = Frame(messages.image_of(arrival.message), messages.stamp_ns(header.stamp))
-        decoded_s = time.monotonic()
-        odometry = self._register(frame)
-        finished_s = time.monotonic()
-        self.counts.processed += 1
-        if self._pose_base_camera is None:
-            self._pose_base_camera = self._find_camera(header.frame_id)
-
-        self._outputs.publish_odometry(body_odometry(odometry, self._pose_base_camera), self.parameters)
-        if odometry.motion is not None:
-            timing = Timing(decoded_s - started_s, finished_s - decoded_s, time.monotonic() - arrival.arrived_s)
-            message = self._ego_motion(odometry.motion, odometry.window_fill, header.frame_id, timing)
-            self._outputs.publish_ego_motion(message)
-
-    def _register(self, frame: Frame) -> Odometry:
-        try:
-            return self._odometer.register_frame(frame)
-        except StaleFrameError:
-            # Late images do not come this far: the clock was set back.
-            self.get_logger().warning("the images' clock was set back: starting anew from the origin")
-            self._start_anew()
-            return self._odometer.register_frame(frame)
-
-    def _start_anew(self) -> None:
-        self._odometer.reset()
-        self._pose_base_camera = None
-        self._outputs.start_path()
-
-    def _find_camera(self, camera_frame: str) -> np.ndarray:
+    def find_camera(self, camera_frame: str) -> np.ndarray:
         """pose_base_camera from TF, waiting for it a little, else from the parameters.
 
         Found once and kept: another one later would make the odometry jump.
@@ -275,23 +220,22 @@ class EgoMotionNode(LifecycleNode):
             if pose is not None:
                 self.get_logger().info(f"camera {camera_frame} in {base_frame} from TF")
                 return pose
-            if time.monotonic() > give_up_s or not self.context.ok():
+            stopping = self.image_topic is None or not self.context.ok()
+            if stopping or time.monotonic() > give_up_s:
                 break
             time.sleep(0.02)
         self.get_logger().info(f"camera {camera_frame!r} in {base_frame} from the parameters camera_xyz and camera_rpy")
-        return self._camera_from_parameters
+        rotation = rotation_from_rpy(*self.parameters.camera_rpy)
+        return camera_in_body(np.array(self.parameters.camera_xyz), rotation)
 
-    def _ego_motion(self, motion: Motion, window_fill: int, camera_frame: str, timing: Timing) -> EgoMotion:
-        message = messages.ego_motion_message(motion, camera_frame)
-        message.window_fill = window_fill
-        message.preprocessing_s = timing.preprocessing_s
-        message.inference_s = timing.inference_s
-        message.latency_s = timing.latency_s
-        message.frames_processed = self.counts.processed
-        message.frames_left_out = self.counts.left_out
-        message.frames_dropped = self.frames_dropped
-        message.frames_undecodable = self.counts.undecodable
-        return message
+
+def _check_parameters(changed: list[Parameter]) -> SetParametersResult:
+    try:
+        for parameter in changed:
+            parameters.check(parameter.name, parameter.value)
+    except LaposeError as error:
+        return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
-"""ROS 2's own helpers where they are installed; else the little of them that the node needs, with the same numbers.
+"""What ROS 2 lacks in places: lifecycle nodes that last, and TF by tf2_ros or, without it, the little that is needed.
 
-The wheels on PyPI have no cv_bridge, tf2_ros and tf_transformations; a full ROS 2 has them all.
+The wheels on PyPI have no tf2_ros; a full ROS 2 has it.
 """
 
 from __future__ import annotations
@@ -9,54 +9,49 @@ from typing import Protocol
 
 import numpy as np
 from geometry_msgs.msg import Transform, TransformStamped
+from lifecycle_msgs.srv import ChangeState
+from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from lapose_core.data.encodings import UndecodableFrameError, decode_image
 from lapose_core.geometry import invert_pose, make_pose
-
-try:
-    from cv_bridge import CvBridge, CvBridgeError
-except ImportError:
-    CvBridge = None
 
 try:
     import tf2_ros
 except ImportError:
     tf2_ros = None
 
-try:
-    from tf_transformations import euler_matrix
-except ImportError:
-    euler_matrix = None
-
 _TF_QOS = QoSProfile(depth=100)
 _TF_STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def image_to_rgb(message: Image) -> np.ndarray:
-    """RGB image (H, W, 3) uint8; raises LaposeError for an encoding that is not known or data that do not fill it."""
-    if CvBridge is None:
-        return decode_image(
-            message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
-        )
-    try:
-        return CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8")
-    except (CvBridgeError, TypeError, ValueError) as error:
-        raise UndecodableFrameError(
-            f"cv_bridge cannot read an image of encoding {message.encoding!r}: {error}"
-        ) from None
-
-
 def rotation_from_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
     """Rotation (3, 3) of roll, pitch and yaw about the fixed x, y and z axes, radians."""
-    if euler_matrix is None:
-        return Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix()
-    return euler_matrix(roll, pitch, yaw, "sxyz")[:3, :3]
+    return Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix()
+
+
+class SteadyLifecycleNode(LifecycleNode):
+    """A lifecycle node that refuses a transition which does not fit its state.
+
+    Jazzy's rclpy raises there, out of the service and through `spin`, which ends the process (rclpy issue 1209).
+    """
+
+    def _LifecycleNodeMixin__on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        wanted = request.transition
+        fitting = [(number, label) for number, label, *_ in self._state_machine.available_transitions]
+        if any(wanted.label == label if wanted.label else wanted.id == number for number, label in fitting):
+            return super()._LifecycleNodeMixin__on_change_state(request, response)
+        state = self._state_machine.current_state[1]
+        offered = ", ".join(f"{label} ({number})" for number, label in fitting)
+        asked = wanted.label or wanted.id
+        self.get_logger().warning(f"refused transition {asked} of a node that is {state}: choose one of {offered}")
+        response.success = False
+        return response
 
 
 class TransformBroadcaster:
@@ -66,6 +61,10 @@ class TransformBroadcaster:
         self._node = node
         self._tf2 = tf2_ros and tf2_ros.TransformBroadcaster(node)
         self._publisher = self._tf2.pub_tf if self._tf2 else node.create_publisher(TFMessage, "/tf", _TF_QOS)
+
+    @property
+    def has_listeners(self) -> bool:
+        return self._publisher.get_subscription_count() > 0
 
     def send(self, transform: TransformStamped) -> None:
         if self._tf2:

@@ -6,24 +6,26 @@ import dataclasses
 from pathlib import Path
 
 import yaml
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
-from launch.conditions import IfCondition
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from lapose_ros.parameters import Parameters
 
 SHARE = Path(__file__).resolve().parents[1]
+YES_OR_NO = ("true", "false")
 
-#: Name, default and description of what is not a parameter of the node.
+#: Name, default, description and choices of what is not a parameter of the node.
 OTHER_ARGUMENTS = (
-    ("config", str(SHARE / "config" / "lapose.yaml"), "File of parameters; arguments given here come before it."),
-    ("namespace", "", "Namespace of the node, one for each camera."),
-    ("use_sim_time", "false", "Take the time from /clock."),
-    ("bag", "", "A bag to play."),
-    ("rviz", "false", "Show image, odometry, path and frames in RViz."),
+    ("config", str(SHARE / "config" / "lapose.yaml"), "File of parameters; arguments given here come before it.", ()),
+    ("namespace", "", "Namespace of the node, one for each camera; image_topic auto looks there first.", ()),
+    ("use_sim_time", "false", "Take the time from /clock.", YES_OR_NO),
+    ("log_level", "info", "What the node says.", ("debug", "info", "warn", "error")),
+    ("bag", "", "A bag to play: its folder, or its .mcap or .db3 file.", ()),
+    ("bag_rate", "1.0", "Times faster than the bag was recorded.", ()),
+    ("bag_loop", "false", "Play the bag again and again.", YES_OR_NO),
+    ("rviz", "false", "Show image, odometry, path, trajectory and frames in RViz.", YES_OR_NO),
 )
 
 
@@ -34,44 +36,44 @@ def generate_launch_description() -> LaunchDescription:
 def declare_arguments() -> list[DeclareLaunchArgument]:
     """One for each parameter of the node, empty where the config file decides, and the others."""
     parameters = [
-        DeclareLaunchArgument(
-            field.name,
-            default_value="",
-            description=f"{field.metadata['description']} Empty: as in config.",
-            choices=["", *field.metadata["choices"]] if field.metadata["choices"] else None,
-        )
+        (field.name, "", f"{field.metadata['description']} Empty: as in config.", parameter_choices(field))
         for field in dataclasses.fields(Parameters)
     ]
-    others = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in OTHER_ARGUMENTS
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=choices or None)
+        for name, default, description, choices in (*parameters, *OTHER_ARGUMENTS)
     ]
-    return parameters + others
+
+
+def parameter_choices(field: dataclasses.Field) -> tuple[str, ...]:
+    choices = YES_OR_NO if isinstance(field.default, bool) else field.metadata["choices"]
+    return ("", *choices) if choices else ()
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    argument = {name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations}
+    names = [field.name for field in dataclasses.fields(Parameters)] + [name for name, *_ in OTHER_ARGUMENTS]
+    argument = {name: LaunchConfiguration(name).perform(context) for name in names}
     node = Node(
         package="lapose",
         executable="lapose_node",
         name="lapose",
         namespace=argument["namespace"],
         parameters=[argument["config"], given_parameters(argument)],
+        arguments=["--ros-args", "--log-level", f"lapose:={argument['log_level']}"],
         output="screen",
         emulate_tty=True,
     )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["--display-config", str(SHARE / "rviz" / "lapose.rviz")],
-        condition=IfCondition(argument["rviz"]),
-    )
-    return [node, rviz, *([play_bag(argument["bag"])] if argument["bag"] else [])]
+    started = [node]
+    if argument["bag"]:
+        started.append(play_bag(argument))
+    if argument["rviz"] == "true":
+        started.append(rviz(argument))
+    return started
 
 
 def given_parameters(argument: dict[str, str]) -> dict[str, object]:
     """The node's parameters among the arguments, with the types that the node wants."""
-    given: dict[str, object] = {"use_sim_time": yaml.safe_load(argument["use_sim_time"])}
+    given: dict[str, object] = {"use_sim_time": argument["use_sim_time"] == "true"}
     for field in dataclasses.fields(Parameters):
         text = argument[field.name]
         if not text:
@@ -85,10 +87,22 @@ def given_parameters(argument: dict[str, str]) -> dict[str, object]:
     return given
 
 
-def play_bag(bag: str) -> LaunchDescriptionEntity:
-    """`ros2 bag play` where it is installed, else the package's own player."""
-    try:
-        get_package_share_directory("ros2bag")
-    except PackageNotFoundError:
-        return Node(package="lapose", executable="lapose_bag_player", arguments=[bag], output="screen")
-    return ExecuteProcess(cmd=["ros2", "bag", "play", bag, "--clock"], output="screen")
+def play_bag(argument: dict[str, str]) -> Node:
+    """The package's own player: unlike `ros2 bag play` it waits until the node listens."""
+    options = ["--rate", argument["bag_rate"], "--wait", "60"]
+    options += ["--clock"] if argument["use_sim_time"] == "true" else []
+    options += ["--loop"] if argument["bag_loop"] == "true" else []
+    return Node(
+        package="lapose", executable="lapose_bag_player", arguments=[argument["bag"], *options], output="screen"
+    )
+
+
+def rviz(argument: dict[str, str]) -> Node:
+    """RViz on the topics of this node, wherever its namespace puts them."""
+    namespace = f"/{argument['namespace'].strip('/')}".rstrip("/")
+    topics = ("odometry", "path", "trajectory")
+    remappings = [(f"/lapose/{topic}", f"{namespace}/lapose/{topic}") for topic in topics if namespace]
+    if argument["image_topic"] not in ("", "auto"):
+        remappings.append(("/camera/front/image", argument["image_topic"]))
+    config = str(SHARE / "rviz" / "lapose.rviz")
+    return Node(package="rviz2", executable="rviz2", arguments=["--display-config", config], remappings=remappings)

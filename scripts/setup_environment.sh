@@ -70,6 +70,6 @@ if changed ros scripts/requirements-ros.txt; then install_ros; finished ros; fi
 if changed "project$extras" pyproject.toml setup.py scripts/constraints.txt; then
   install_project; finished "project$extras"; finished project
 fi
-if changed messages CMakeLists.txt package.xml msg/* scripts/tf2_msgs/package.xml scripts/tf2_msgs/CMakeLists.txt scripts/tf2_msgs/msg/*; then
+if changed messages CMakeLists.txt package.xml msg/* srv/* scripts/tf2_msgs/package.xml scripts/tf2_msgs/CMakeLists.txt scripts/tf2_msgs/msg/*; then
   install_messages; finished messages
 fi

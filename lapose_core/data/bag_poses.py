@@ -61,6 +61,11 @@ def camera_poses(reader: AnyReader, camera_frame: str) -> Trajectory | None:
     return _trajectory(stamped_poses, pose_vehicle_camera)
 
 
+def camera_in_vehicle(reader: AnyReader, camera_frame: str) -> np.ndarray | None:
+    """Pose (4, 4) of the camera in `base_link` by `/tf_static`, or None where that does not connect them."""
+    return _lead(_static_transforms(reader), _VEHICLE_FRAME, camera_frame.lstrip("/"))
+
+
 def _choose_topic(reader: AnyReader) -> str | None:
     topics = sorted({c.topic for c in reader.connections if c.msgtype in (_ODOMETRY, _POSE) and c.msgcount})
     truths = [topic for topic in topics if any(name in topic for name in _TRUTH_NAMES)]

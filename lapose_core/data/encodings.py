@@ -40,7 +40,15 @@ _CONVERSIONS: dict[str, tuple[int, int | None]] = {
 }
 _SIXTEEN_BIT = tuple(name for name in _CONVERSIONS if name.endswith("16"))
 
-SUPPORTED_ENCODINGS = tuple(_CONVERSIONS)
+#: A plane of brightness, then one of colour pairs: encoding -> (pixels across and down that share a pair, OpenCV's
+#: conversion from half size to RGB). nv21 and nv24 are names of ROS, nv12 is that of camera drivers.
+_PLANAR: dict[str, tuple[int, int]] = {
+    "nv12": (2, cv2.COLOR_YUV2RGB_NV12),
+    "nv21": (2, cv2.COLOR_YUV2RGB_NV21),
+    "nv24": (1, cv2.COLOR_YUV2RGB_NV12),
+}
+
+SUPPORTED_ENCODINGS = (*_CONVERSIONS, *_PLANAR)
 
 
 class UndecodableFrameError(LaposeError):
@@ -61,6 +69,8 @@ def decode_image(
         LaposeError: the encoding is not supported.
         UndecodableFrameError: the data do not fill the image.
     """
+    if encoding in _PLANAR:
+        return _decode_planar(data, height, width, encoding, step or width)
     if encoding not in _CONVERSIONS:
         raise LaposeError(
             f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
@@ -91,6 +101,21 @@ def decode_compressed(data: ImageBytes) -> np.ndarray:
     if image_bgr is None:
         raise UndecodableFrameError(f"{buffer.size} bytes are no image in a format that OpenCV reads, such as JPEG")
     return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+
+
+def _decode_planar(data: ImageBytes, height: int, width: int, encoding: str, step: int) -> np.ndarray:
+    """RGB from nv12, nv21 or nv24; rows of colour are as long as those of brightness, of nv24 twice as long."""
+    shared, conversion = _PLANAR[encoding]
+    if height % shared or width % shared:
+        raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}")
+    brightness = _rows(data, height, width, step)
+    colour_step = step if shared == 2 else 2 * step
+    colour = _rows(np.frombuffer(data, np.uint8)[height * step :], height // shared, 2 * width // shared, colour_step)
+    if shared == 1:  # OpenCV knows shared pairs only: repeat the pixels, and take each second one of the result
+        brightness = brightness.repeat(2, 0).repeat(2, 1)
+        large = cv2.cvtColorTwoPlane(brightness, colour.reshape(height, width, 2), conversion)
+        return np.ascontiguousarray(large[::2, ::2])
+    return cv2.cvtColorTwoPlane(brightness, colour.reshape(height // 2, width // 2, 2), conversion)
 
 
 def _rows(data: ImageBytes, height: int, row_bytes: int, step: int) -> np.ndarray:

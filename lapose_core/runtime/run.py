@@ -21,6 +21,7 @@ from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.backends.recompute import RecomputingBackend
 from lapose_core.runtime.odometer import Odometer
+from lapose_core.runtime.output_bag import check_output_bag, write_output_bag
 from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def run(
     threads: int | None = None,
     every_frame: bool = False,
     stream: bool = True,
+    output_bag: Path | None = None,
     progress: bool = True,
 ) -> RunSummary:
     """Estimate the motion over a whole source; write `trajectory.tum`, `motions.csv` and `trajectory.png`.
@@ -86,12 +88,15 @@ def run(
         every_frame: use all frames: those between the window's steps, of which there are `rate_hz` a second, are
             measured against the last step. The trajectory has them; the motions are those of the steps, a chain still.
         stream: keep each frame's work; False computes the whole window for each frame anew, for comparison.
+        output_bag: also write this MCAP file, see `write_output_bag`; the source must be a bag then.
         progress: show a progress bar on stderr.
 
     Raises LaposeError, in one line, for anything that the user can mend.
     """
     output_dir = Path(output_dir)
     source = open_source(source_path, topic=topic, rate_hz=None if every_frame else rate_hz, fps=fps)
+    if output_bag is not None:
+        check_output_bag(output_bag, source)
     opened = open_backend(find_model(model), backend, threads)
     odometer = Odometer(opened if stream else RecomputingBackend(opened))
     steps = FrameSampler(rate_hz if every_frame else None)
@@ -128,6 +133,8 @@ def run(
     finally:
         if len(odometries) > 1:
             _write(output_dir, source, odometries, motions)
+            if output_bag is not None:
+                write_output_bag(output_bag, source, odometries)
     if len(odometries) < 2:
         raise LaposeError(
             f"{source_path} gave {len(odometries)} frame at --rate {rate_hz}, and a motion needs two: "

@@ -92,8 +92,44 @@ def test_yuv_gives_the_colour_that_went_in(encoding: str, order: str, padding: i
     np.testing.assert_allclose(image, wall, atol=3)
 
 
+def yuv(colour: tuple[int, int, int]) -> dict[str, int]:
+    """ITU-R BT.601, studio swing, as cameras send it."""
+    red, green, blue = colour
+    return {
+        "y": round(16 + 0.257 * red + 0.504 * green + 0.098 * blue),
+        "u": round(128 - 0.148 * red - 0.291 * green + 0.439 * blue),
+        "v": round(128 + 0.439 * red - 0.368 * green - 0.071 * blue),
+    }
+
+
+@pytest.mark.parametrize(("encoding", "pair", "shared"), [("nv12", "uv", 2), ("nv21", "vu", 2), ("nv24", "uv", 1)])
+@pytest.mark.parametrize("padding", [0, 10])
+def test_planar_yuv_keeps_colours_in_their_places(encoding: str, pair: str, shared: int, padding: int) -> None:
+    image = np.zeros((4, 8, 3), np.uint8)
+    image[:, :4], image[:, 4:] = (180, 90, 40), (30, 60, 200)
+    parts = [[yuv(tuple(map(int, pixel))) for pixel in row] for row in image]
+    brightness = np.array([[part["y"] for part in row] for row in parts], np.uint8)
+    colour = np.array([[[part[c] for c in pair] for part in row[::shared]] for row in parts[::shared]], np.uint8)
+    colour = colour.reshape(len(colour), -1)
+    step, colour_step = 8 + padding, (8 + padding) * (2 // shared)
+    data = b"".join(
+        np.pad(plane, ((0, 0), (0, wide - plane.shape[1])), constant_values=255).tobytes()
+        for plane, wide in ((brightness, step), (colour, colour_step))
+    )
+
+    np.testing.assert_allclose(decode_image(data, 4, 8, encoding, step), image, atol=3)
+    with pytest.raises(UndecodableFrameError):
+        decode_image(data[: len(data) // 2], 4, 8, encoding, step)
+
+
+def test_planar_yuv_of_odd_size_is_a_bad_frame() -> None:
+    with pytest.raises(UndecodableFrameError):
+        decode_image(bytes(100), 5, 8, "nv12", 8)
+
+
 def test_every_supported_encoding_is_tested_above() -> None:
     assert set(SUPPORTED_ENCODINGS) == {
+        *("nv12", "nv21", "nv24"),
         *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "uyvy", "yuv422_yuy2", "yuyv"),
         *(f"bayer_{pattern}{bits}" for pattern in ("rggb", "bggr", "gbrg", "grbg") for bits in (8, 16)),
     }

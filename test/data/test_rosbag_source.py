@@ -250,9 +250,9 @@ def test_damaged_messages_are_left_out_and_counted(
 
 
 def test_an_unknown_encoding_ends_in_one_line(write_bag: WriteBag, images: list[np.ndarray]) -> None:
-    bag = write_bag([(RAW, START_NS, raw_image(images[0], START_NS, encoding="nv12"))])
+    bag = write_bag([(RAW, START_NS, raw_image(images[0], START_NS, encoding="32FC1"))])
 
-    with pytest.raises(LaposeError, match="'nv12' is not supported"):
+    with pytest.raises(LaposeError, match="'32FC1' is not supported"):
         list(open_source(bag))
 
 

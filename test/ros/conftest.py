@@ -42,7 +42,9 @@ def start_drive(tiny_model_dir: Path) -> Iterator[Callable[..., Drive]]:
     """
     with ExitStack() as cleanup:
 
-        def start(image_type: type = Image, before: Callable[[Node], None] | None = None, **given: Any) -> Drive:
+        def start(
+            image_type: type = Image, before: Callable[[Node], None] | None = None, meet: bool = True, **given: Any
+        ) -> Drive:
             given = {"model": str(tiny_model_dir), "image_topic": "/camera", "camera_tf_timeout_s": 0.0, **given}
             helper = Node("helper", context=cleanup.enter_context(participant()))
             cleanup.enter_context(spinning(helper))
@@ -52,7 +54,7 @@ def start_drive(tiny_model_dir: Path) -> Iterator[Callable[..., Drive]]:
             node = EgoMotionNode(parameter_overrides=overrides, context=cleanup.enter_context(participant()))
             cleanup.enter_context(spinning(node))
             drive = Drive(helper, node, image_type)
-            if given.get("autostart", True):
+            if meet and given.get("autostart", True):
                 drive.wait_for_node()
             return drive
 

@@ -10,16 +10,20 @@ import numpy as np
 from geometry_msgs.msg import TransformStamped
 from lapose.msg import EgoMotion
 from nav_msgs.msg import Odometry, Path
+from rcl_interfaces.msg import Log
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from lapose_core.runtime.statistics import FrameCounts
 from lapose_ros.messages import time_message
 from lapose_ros.node import EgoMotionNode
 
 STEP_NS = 200_000_000
 HEIGHT, WIDTH = 80, 160
+_LOG_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -61,11 +65,26 @@ class Drive:
         self.paths: list[Path] = []
         self.ego_motions: list[EgoMotion] = []
         self.transforms: list[TransformStamped] = []
+        self.log: list[str] = []
+        helper.create_subscription(Log, "/rosout", self._keep_log, _LOG_QOS)
         self._camera = helper.create_publisher(image_type, "/camera", 10)
         helper.create_subscription(Odometry, "/lapose/odometry", self.odometry.append, 100)
         helper.create_subscription(Path, "/lapose/path", self.paths.append, 100)
         helper.create_subscription(EgoMotion, "/lapose/ego_motion", self.ego_motions.append, 100)
         helper.create_subscription(TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), 100)
+
+    def _keep_log(self, entry: Log) -> None:
+        if entry.name == "lapose":
+            self.log.append(entry.msg)
+
+    @property
+    def counts(self) -> FrameCounts:
+        """The active node's."""
+        return self.node.estimator.statistics.counts
+
+    @property
+    def cameras(self) -> list[Publisher]:
+        return [publisher for publisher in self.helper.publishers if publisher.msg_type in (Image, CompressedImage)]
 
     def wait_for_node(self) -> None:
         """Until camera and node, and node and listener, have found each other, as both sides see it."""
@@ -79,6 +98,23 @@ class Drive:
             return set(met) == set(met_too) == topics
 
         wait_until(have_met)
+
+    def listen(self, message_type: type, topic: str, qos: QoSProfile | int = 100) -> list:
+        """What comes on another topic of the node, from now on; both sides have met."""
+        heard: list = []
+        subscription = self.helper.create_subscription(message_type, topic, heard.append, qos)
+        writers = [p for p in self.node.publishers if p.topic_name == topic]
+        wait_until(lambda: subscription.get_publisher_count() > 0 and any(p.get_subscription_count() for p in writers))
+        return heard
+
+    def call(self, service_type: type, name: str, request=None):
+        """Answer of one of the node's services."""
+        client = self.helper.create_client(service_type, f"/lapose/{name}")
+        assert client.wait_for_service(10.0)
+        future = client.call_async(request or service_type.Request())
+        wait_until(future.done)
+        self.helper.destroy_client(client)
+        return future.result()
 
     def show(self, message) -> None:
         """Publish one image and do not wait."""

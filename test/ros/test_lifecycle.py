@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
+from lapose_core.runtime.memory import memory_bytes
 from lapose_ros.messages import pose_of
+from lapose_ros.node import EgoMotionNode
 
-from .drive import STEP_NS, Drive, picture, raw_message, wait_until
-
-
-def call(drive: Drive, service_type: type, name: str, request):
-    client = drive.helper.create_client(service_type, f"/lapose/{name}")
-    assert client.wait_for_service(10.0)
-    future = client.call_async(request)
-    wait_until(future.done)
-    return future.result()
+from .conftest import participant
+from .drive import STEP_NS, Drive, picture, raw_message
 
 
 def change_state(drive: Drive, transition: int) -> bool:
-    return call(drive, ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition))).success
+    return drive.call(ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition))).success
 
 
 def state(drive: Drive) -> int:
-    return call(drive, GetState, "get_state", GetState.Request()).current_state.id
+    return drive.call(GetState, "get_state").current_state.id
 
 
 def test_inactive_node_is_silent_and_starts_anew_when_activated(start_drive):
@@ -64,11 +64,63 @@ def test_node_waits_for_a_lifecycle_manager_when_asked_to(start_drive):
     assert state(drive) == State.PRIMARY_STATE_FINALIZED
 
 
+def test_transition_that_does_not_fit_is_refused_and_changes_nothing(start_drive):
+    drive = start_drive()
+    assert not change_state(drive, Transition.TRANSITION_CONFIGURE)
+    assert not change_state(drive, Transition.TRANSITION_CLEANUP)
+    assert state(drive) == State.PRIMARY_STATE_ACTIVE
+    drive.drive(2)
+
+
 def test_active_node_can_be_shut_down(start_drive):
     drive = start_drive()
     drive.drive(2)
     assert change_state(drive, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert state(drive) == State.PRIMARY_STATE_FINALIZED
+
+
+@pytest.fixture
+def node_without_helper(tiny_model_dir: Path):
+    """The node alone, driven by its own triggers."""
+    with participant() as context:
+        given = {"model": str(tiny_model_dir), "image_topic": "/camera", "autostart": False}
+        overrides = [Parameter(name, value=value) for name, value in given.items()]
+        node = EgoMotionNode(parameter_overrides=overrides, context=context)
+        yield node
+        node.destroy_node()
+    gc.collect()
+
+
+def test_transitions_in_any_order_a_hundred_times_leave_nothing_behind(node_without_helper: EgoMotionNode):
+    node = node_without_helper
+    choose = random.Random(6).choice
+    now = "unconfigured"
+    ways = {
+        "unconfigured": [("configure", "inactive")],
+        "inactive": [("activate", "active"), ("cleanup", "unconfigured")],
+        "active": [("deactivate", "inactive")],
+    }
+
+    def go(transition: str) -> None:
+        assert getattr(node, f"trigger_{transition}")() == TransitionCallbackReturn.SUCCESS
+
+    def held() -> dict[str, int]:
+        gc.collect()
+        kinds = ("publishers", "subscriptions", "timers", "services", "clients", "guards")
+        threads = sum(thread.name == "odometer" for thread in threading.enumerate())
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        return {kind: len(list(getattr(node, kind))) for kind in kinds} | {"threads": threads, "files": files}
+
+    go("configure"), go("activate"), go("deactivate"), go("cleanup")
+    before, memory = held(), memory_bytes()
+    done = 0
+    while done < 100 or now != "unconfigured":
+        transition, now = choose(ways[now])
+        go(transition)
+        done += 1
+    assert held() == before
+    assert memory_bytes() - memory < 50e6
+    assert not node.failed.done()
 
 
 def run_node(*parameters: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -122,7 +174,7 @@ def test_interrupted_node_ends_quietly(tiny_model_dir: Path):
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         for line in process.stderr:
-            if "listening" in line:
+            if "looking for the camera" in line:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()

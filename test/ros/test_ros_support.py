@@ -7,13 +7,11 @@ import pytest
 from geometry_msgs.msg import TransformStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from lapose_core.errors import LaposeError
 from lapose_core.geometry import invert_pose, make_pose
 from lapose_ros.messages import transform_message
-from lapose_ros.ros_support import create_transform_lookup, image_to_rgb, rotation_from_rpy
+from lapose_ros.ros_support import create_transform_lookup, rotation_from_rpy
 
 from .drive import latched, wait_until
 
@@ -65,16 +63,3 @@ def test_roll_pitch_yaw_turn_about_fixed_axes_in_this_order(roll, pitch, yaw):
         return make_pose(np.zeros(3), quaternion)[:3, :3]
 
     assert np.allclose(rotation_from_rpy(roll, pitch, yaw), about(2, yaw) @ about(1, pitch) @ about(0, roll))
-
-
-def test_image_rows_may_be_padded_and_blue_may_come_first():
-    rgb = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    rows = np.zeros((2, 16), np.uint8)
-    rows[:, :9] = rgb[..., ::-1].reshape(2, 9)
-    message = Image(height=2, width=3, encoding="bgr8", step=16, data=rows.tobytes())
-    assert np.array_equal(image_to_rgb(message), rgb)
-
-
-def test_image_that_is_cut_short_is_told():
-    with pytest.raises(LaposeError):
-        image_to_rgb(Image(height=2, width=3, encoding="rgb8", step=9, data=bytes(10)))

@@ -1,0 +1,32 @@
+# The node on a machine with an NVIDIA GPU: docker build -t lapose . && docker run --rm --gpus all --net host --ipc host lapose
+# Arguments after the image's name go to the launch file: ... lapose image_topic:=/camera/image_raw
+ARG BASE=ros:jazzy-ros-base
+FROM ${BASE}
+
+ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 DEBIAN_FRONTEND=noninteractive
+# The driver's libraries come from the host through the NVIDIA container toolkit.
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
+# torch brings CUDA with it; safetensors holds the weights; nvidia-ml-py tells the memory to /diagnostics.
+RUN pip install torch safetensors nvidia-ml-py
+
+WORKDIR /workspace
+COPY package.xml src/lapose/package.xml
+# RViz and the tests' needs stay outside.
+RUN apt-get update && rosdep update --rosdistro "$ROS_DISTRO" && \
+    rosdep install --from-paths src --ignore-src -y --dependency-types build --dependency-types buildtool \
+      --dependency-types exec --skip-keys "rviz2" && rm -rf /var/lib/apt/lists/*
+
+COPY . src/lapose
+RUN . "/opt/ros/$ROS_DISTRO/setup.sh" && colcon build --packages-select lapose --cmake-args -DBUILD_TESTING=OFF
+
+COPY <<'SCRIPT' /entrypoint.sh
+#!/bin/sh
+. "/opt/ros/$ROS_DISTRO/setup.sh"
+. /workspace/install/setup.sh
+exec ros2 launch lapose lapose.launch.py "$@"
+SCRIPT
+RUN chmod +x /entrypoint.sh
+ENTRYPOINT ["/entrypoint.sh"]
+CMD ["backend:=torch"]
