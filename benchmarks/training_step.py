@@ -14,10 +14,8 @@ from pathlib import Path
 import torch
 
 from lapose_core.model.config import preset
-from lapose_core.model.lapose import LAPose
-from lapose_core.training.batches import batches
 from lapose_core.training.config import TrainConfig
-from lapose_core.training.pose import Trainer
+from lapose_core.training.pose import pose_engine
 
 REPEATS = 20
 
@@ -25,12 +23,11 @@ REPEATS = 20
 def main() -> None:
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "config/train/pose_compact.yaml")
     config = TrainConfig.load(path)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    repeats = REPEATS if device.type == "cuda" else 2
     sizes = preset(config.preset)
-    model = LAPose(sizes).to(device, memory_format=torch.channels_last)
-    trainer = Trainer(config, model, device, Path(tempfile.mkdtemp()), [])
-    source = batches(config, sizes, device, trainer.task.prepare)
+    trainer = pose_engine(config, Path(tempfile.mkdtemp()))
+    device = trainer.fabric.device
+    repeats = REPEATS if device.type == "cuda" else 2
+    source = trainer.stage.batches(trainer.share, 0)
 
     def median_ms(action) -> float:
         times = []
@@ -45,7 +42,7 @@ def main() -> None:
     batch = next(source)
     figures = {
         "draw": median_ms(lambda: next(source)),
-        "forward and losses": median_ms(lambda: trainer.task.losses(batch)),
+        "forward and losses": median_ms(lambda: trainer.wrapped(batch)),
         "step without drawing": median_ms(lambda: trainer.train_step(batch)),
         "whole step": median_ms(lambda: trainer.train_step(next(source))),
     }

@@ -22,9 +22,11 @@ app = typer.Typer(
 )
 world = typer.Typer(no_args_is_help=True, help="The rendered driving world: look at it, or record a drive.")
 train = typer.Typer(no_args_is_help=True, help=r"Train the model (needs the extra: pip install 'lapose\[train]').")
+data = typer.Typer(no_args_is_help=True, help="Your own drives: pack them for pretraining.")
 export = typer.Typer(no_args_is_help=True, help="Turn trained weights into what runs.")
 app.add_typer(world, name="world")
 app.add_typer(train, name="train")
+app.add_typer(data, name="data")
 app.add_typer(export, name="export")
 
 SourceArgument = Annotated[
@@ -37,6 +39,11 @@ TopicOption = Annotated[str | None, typer.Option("--topic", help="Image topic of
 FpsOption = Annotated[
     float | None, typer.Option("--fps", help="The camera's rate, where the source does not tell it (Hz).", min=0.01)
 ]
+ConfigOption = Annotated[Path, typer.Option("--config", help="YAML file; config/train has those that ship.")]
+TrainOutputOption = Annotated[
+    Path, typer.Option("--output", help="Folder for checkpoints and the log; goes on if it can.")
+]
+MinutesOption = Annotated[float | None, typer.Option(help="Stop after so many minutes, whatever the config says.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 
 
@@ -137,23 +144,93 @@ def evaluate(
 
 @train.command("pose")
 def train_pose(
-    config: Annotated[Path, typer.Option("--config", help="YAML file; config/train has those that ship.")],
-    output: Annotated[Path, typer.Option("--output", help="Folder for checkpoints and the log; goes on if it can.")],
+    config: ConfigOption,
+    output: TrainOutputOption,
     start_from: Annotated[
         list[Path] | None,
         typer.Option("--from", help="Folder of an earlier run to start from; again for the parts another one trained."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes, whatever the config says.")] = None,
+    minutes: MinutesOption = None,
     leg: Annotated[int | None, typer.Option(help="Which part of the learning rate's schedule this run is.")] = None,
     legs: Annotated[int | None, typer.Option(help="How many parts the schedule has.")] = None,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="On top of a pretrained model, train its encoder as well.")
+    ] = False,
 ) -> None:
-    """Train motions on rendered drives."""
-    _need("torch", "train")
-    _need("numba", "train")
+    """Train motions on rendered drives; on top of a pretrained model (--from), its encoder frozen."""
+    _need_for_training()
     from lapose_core.training.config import TrainConfig
     from lapose_core.training.pose import train_pose as train_run
 
-    train_run(TrainConfig.load(config, minutes=minutes, leg=leg, legs=legs), output, start_from=start_from or ())
+    encoder = "trained" if finetune else None
+    settings = TrainConfig.load(config, minutes=minutes, leg=leg, legs=legs, encoder=encoder)
+    train_run(settings, output, start_from=start_from or ())
+
+
+@train.command("vqvae")
+def train_vqvae(
+    config: ConfigOption,
+    output: TrainOutputOption,
+    minutes: MinutesOption = None,
+) -> None:
+    """Train the VQ-VAE, whose codes pretraining predicts."""
+    _need_for_training()
+    _need("vector_quantize_pytorch", "train")
+    from lapose_core.training.config import VQVAETrainConfig
+    from lapose_core.training.vqvae import train_vqvae as train_run
+
+    train_run(VQVAETrainConfig.load(config, minutes=minutes), output)
+
+
+@train.command("pretrain")
+def train_pretrain(
+    config: ConfigOption,
+    output: TrainOutputOption,
+    vqvae: Annotated[Path, typer.Option("--vqvae", help="Folder that `lapose train vqvae` wrote.")],
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder of a run of `train pose`: what finds the matches is taken, and frozen."),
+    ] = None,
+    minutes: MinutesOption = None,
+) -> None:
+    """Learn latent actions from unlabelled clips: rendered, your own drives, or shards."""
+    _need_for_training()
+    _need("vector_quantize_pytorch", "train")
+    from lapose_core.training.config import PretrainConfig
+    from lapose_core.training.pretrain import train_pretrain as train_run
+
+    train_run(PretrainConfig.load(config, minutes=minutes), output, vqvae, start_from=start_from)
+
+
+@data.command("pack")
+def data_pack(
+    source: Annotated[Path, typer.Argument(help="Folder with your drives: videos, bags, image folders.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder for the shards; goes on if it can.")],
+    preset: Annotated[str, typer.Option("--preset", help="Whose input size frames are shrunk to.")] = "compact",
+    slowest: Annotated[float, typer.Option("--slowest", help="Slowest frame rate of a clip (Hz).", min=0.01)] = 1.0,
+    fastest: Annotated[float, typer.Option("--fastest", help="Frames a second that are kept.", min=0.01)] = 4.0,
+    frames: Annotated[int, typer.Option("--frames", help="Frames of a clip.", min=2)] = 16,
+    workers: Annotated[int, typer.Option("--workers", help="Processes; 0 for one a core.", min=0)] = 0,
+    quality: Annotated[int, typer.Option("--quality", help="Of the JPEGs.", min=50, max=100)] = 92,
+    shard_mb: Annotated[int, typer.Option("--shard-mb", help="Size of a shard.", min=1)] = 256,
+    fps: FpsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Pack drives into shards for pretraining: WebDataset tars and a manifest."""
+    _need("webdataset", "train")
+    from lapose_core.data.chunks import ClipRates
+    from lapose_core.data.pack import pack
+    from lapose_core.model.config import preset as sizes_of
+
+    manifest = pack(
+        source, output, sizes_of(preset), ClipRates(slowest, fastest, frames), workers=workers, quality=quality,
+        shard_mb=shard_mb, fps=fps, progress=not quiet,
+    )  # fmt: skip
+    size = sum(shard["bytes"] for shard in manifest["shards"]) / 1e6
+    typer.echo(
+        f"{output}: {manifest['drives']} drives, {manifest['frames']} frames, {len(manifest['shards'])} shards, "
+        f"{size:.1f} MB; left out {len(manifest['left_out'])}"
+    )
 
 
 @export.command("onnx")
@@ -230,6 +307,11 @@ def world_bag(
 
     write_drive_bag(output, seconds=seconds, rate_hz=rate, width=width, height=height, seed=seed, compressed=not raw)
     typer.echo(f"wrote {output}")
+
+
+def _need_for_training() -> None:
+    for module in ("torch", "numba", "lightning_fabric", "safetensors"):
+        _need(module, "train")
 
 
 def _need(module: str, extra: str) -> None:

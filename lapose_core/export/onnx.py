@@ -12,10 +12,11 @@ import onnx
 import onnx.numpy_helper
 import torch
 
+from lapose_core.errors import LaposeError
 from lapose_core.export.rewrite import rewrite_graph
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.graphs import Graph, model_graphs
-from lapose_core.model.lapose import LAPose
+from lapose_core.model.lapose import LAPose, load_weights
 from lapose_core.training.checkpoint import load_checkpoint
 
 #: With GELU as one operator.
@@ -26,8 +27,10 @@ def export_checkpoint(checkpoint: Path, folder: Path) -> list[Path]:
     """Export a folder that training wrote; returns the paths written."""
     config = ModelConfig.load(checkpoint / "config.json")
     model = LAPose(config)
-    weights, _ = load_checkpoint(checkpoint, config)
-    model.load_state_dict(weights)
+    weights, progress = load_checkpoint(checkpoint, config)
+    if progress["runs"] and progress["runs"][-1].get("stage") == "pretrain":
+        raise LaposeError(f"{checkpoint} has no pose head yet: train one with `lapose train pose --from {checkpoint}`")
+    load_weights(model, checkpoint, weights)
     return export_model(model, folder)
 
 

@@ -6,12 +6,36 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from typing_extensions import Self
 
 from lapose_core.errors import LaposeError
 
 
+class StoredConfig:
+    """A dataclass that is stored as JSON beside the weights."""
+
+    KIND: ClassVar[str] = "model"
+    HINT: ClassVar[str] = "--model takes a folder like models/compact"
+    CURE: ClassVar[str] = "export it again"
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a config; raises LaposeError where the file is missing or does not describe a model."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            raise LaposeError(f"no model config at {path}: {cls.HINT}") from None
+        except (ValueError, TypeError) as error:
+            raise LaposeError(f"{path} is no {cls.KIND} config of this version ({error}): {cls.CURE}") from None
+
+
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(StoredConfig):
     """Everything that fixes the model's shape.
 
     Attributes:
@@ -51,18 +75,52 @@ class ModelConfig:
         """Rows and columns of tokens."""
         return self.image_height // self.patch, self.image_width // self.patch
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
-    @classmethod
-    def load(cls, path: Path) -> ModelConfig:
-        """Read a config; raises LaposeError where the file is missing or does not describe a model."""
-        try:
-            return cls(**json.loads(path.read_text()))
-        except FileNotFoundError:
-            raise LaposeError(f"no model config at {path}: --model takes a folder like models/compact") from None
-        except (ValueError, TypeError) as error:
-            raise LaposeError(f"{path} is no model config of this version ({error}): export it again") from None
+@dataclass(frozen=True)
+class VQVAEConfig(StoredConfig):
+    """Sizes of the VQ-VAE, whose codes are what the forward dynamics model predicts.
+
+    Attributes:
+        image_height, image_width: input size in pixels, multiples of 16, which is its stride.
+        width: channels at stride 16; half of them at stride 8, a quarter at stride 4.
+        depth: residual blocks at each stride, in the encoder and in the decoder.
+        codes: entries of the codebook.
+        code_width: numbers in an entry; few, and compared by their angle, keep most of the codebook in use.
+    """
+
+    KIND: ClassVar[str] = "VQ-VAE"
+    HINT: ClassVar[str] = "give the folder that `lapose train vqvae` wrote"
+    CURE: ClassVar[str] = "train it again"
+    STRIDE: ClassVar[int] = 16
+
+    preset: str
+    image_height: int
+    image_width: int
+    width: int
+    depth: int
+    codes: int = 1024
+    code_width: int = 16
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of codes."""
+        return self.image_height // self.STRIDE, self.image_width // self.STRIDE
+
+
+@dataclass(frozen=True)
+class ForwardConfig:
+    """Sizes of the forward dynamics model.
+
+    Attributes:
+        width, heads, depth: of the ST transformer.
+        light_blocks, light_width: of the blocks that take the place of an MLP head (paper: 4).
+    """
+
+    width: int
+    heads: int
+    depth: int
+    light_width: int
+    light_blocks: int = 4
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -81,9 +139,24 @@ PRESETS: dict[str, ModelConfig] = {
 }  # fmt: skip
 
 
-def preset(name: str) -> ModelConfig:
+VQVAE_PRESETS: dict[str, VQVAEConfig] = {
+    "paper": VQVAEConfig(preset="paper", image_height=448, image_width=960, width=384, depth=3, code_width=32),
+    "compact": VQVAEConfig(preset="compact", image_height=224, image_width=480, width=256, depth=2),
+    "tiny": VQVAEConfig(preset="tiny", image_height=64, image_width=128, width=32, depth=1, codes=64, code_width=8),
+}
+
+FORWARD_PRESETS: dict[str, ForwardConfig] = {
+    "paper": ForwardConfig(width=1024, heads=16, depth=12, light_width=512),
+    "compact": ForwardConfig(width=384, heads=6, depth=6, light_width=256),
+    "tiny": ForwardConfig(width=32, heads=2, depth=1, light_width=32),
+}
+
+Sizes = TypeVar("Sizes", ModelConfig, VQVAEConfig, ForwardConfig)
+
+
+def preset(name: str, presets: dict[str, Sizes] = PRESETS) -> Sizes:
     """The named preset; raises LaposeError naming the choices."""
     try:
-        return PRESETS[name]
+        return presets[name]
     except KeyError:
-        raise LaposeError(f"no preset {name!r}: choose one of {', '.join(PRESETS)}") from None
+        raise LaposeError(f"no preset {name!r}: choose one of {', '.join(presets)}") from None

@@ -1,6 +1,6 @@
 """LA-Pose: image tokenizer, inverse dynamics model and pose head put together.
 
-The forward dynamics model and the VQ-VAE, which only pretraining needs, have their places beside the other parts
+The forward dynamics model and the VQ-VAE, which only pretraining needs, lie beside the other parts
 (`forward_dynamics.py`, `vqvae.py`) and do not belong to what runs on a vehicle.
 """
 
@@ -146,19 +146,26 @@ def adjacent_frames(features: dict[str, Tensor]) -> tuple[dict[str, Tensor], dic
     return earlier, later
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Put safetensors weights into a model; raises LaposeError where they are missing or belong to another preset."""
+def load_weights(model: nn.Module, path: Path, weights: dict[str, Tensor] | None = None) -> None:
+    """Put safetensors weights into a model; raises LaposeError where they are missing or belong to another preset.
+
+    Args:
+        path: the file; where `weights` are given, what they were read from.
+    """
+    try:
+        model.load_state_dict(_read_weights(path) if weights is None else weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise LaposeError(f"{path} holds weights of another preset or version ({reason}): use its own config") from None
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        weights = load_file(path)
+        return load_file(path)
     except FileNotFoundError:
         raise LaposeError(f"no weights at {path}: train first, or give the folder of a trained model") from None
     except SafetensorError as error:
         raise LaposeError(f"{path} is not a whole safetensors file ({error}): copy or train it again") from None
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise LaposeError(f"{path} holds weights of another preset or version ({reason}): use its own config") from None

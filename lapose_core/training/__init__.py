@@ -1,1 +1,1 @@
-"""One module a stage: pose post-training today; the VQ-VAE and pretraining have their place here."""
+"""One module a stage (`vqvae`, `pretrain`, `pose`), on one engine (`engine`, `stage`, `checkpoint`)."""

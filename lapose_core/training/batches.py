@@ -33,6 +33,7 @@ class ClipBatch:
         back_target_BSN2, back_visible_BSN: of the next frame's cells into this one; None where pictures are drawn.
         maps_BTCHW, forth_BSN5, back_BSN5: in place of pictures, what frozen parts make of them: the stem's maps, and
             matches both ways (position and confidence).
+        actions_BSK: in place of pictures, what a frozen encoder makes of them.
     """
 
     frames_BTCHW: Tensor | None
@@ -40,13 +41,14 @@ class ClipBatch:
     translation_BS3: Tensor
     quaternion_BS4: Tensor
     fov_x_B: Tensor
-    target_BSN2: Tensor
-    visible_BSN: Tensor
+    target_BSN2: Tensor | None
+    visible_BSN: Tensor | None
     back_target_BSN2: Tensor | None = None
     back_visible_BSN: Tensor | None = None
     maps_BTCHW: Tensor | None = None
     forth_BSN5: Tensor | None = None
     back_BSN5: Tensor | None = None
+    actions_BSK: Tensor | None = None
 
     @property
     def motions(self) -> MotionTarget:
@@ -144,7 +146,7 @@ class _Drawn(IterableDataset):
         numba.set_num_threads(1)
         rng = _worker_rng(self.train)
         while True:
-            yield from draw(rng, self.train, self.model, 4).split()
+            yield from draw(_labelled(rng, self.train, 4), self.train, self.model, 4).split()
 
 
 class _Sampled(IterableDataset):
@@ -156,13 +158,21 @@ class _Sampled(IterableDataset):
     def __iter__(self) -> Iterator[Clips]:
         rng = _worker_rng(self.train)
         while True:
-            yield sample_clips(rng, self.train.clips, self.world, self.train.frames)
+            count = self.train.clips
+            yield sample_clips(_labelled(rng, self.train, count), count, self.world, self.train.frames)
 
 
 def _worker_rng(train: TrainConfig) -> np.random.Generator:
     """Each worker process has a seed of its own."""
     info = get_worker_info()
     return np.random.default_rng([train.seed, info.id if info else 0])
+
+
+def _labelled(rng: np.random.Generator, train: TrainConfig, count: int) -> np.random.Generator:
+    """What draws the next `count` clips: where labels are few, the same few again."""
+    if not train.labelled_clips:
+        return rng
+    return np.random.default_rng([train.label_seed, int(rng.integers(max(1, train.labelled_clips // count)))])
 
 
 def _ahead(dataset: IterableDataset, workers: int) -> Iterator:

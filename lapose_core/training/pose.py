@@ -1,205 +1,149 @@
 """Pose training on rendered drives (paper, "pose post-training"), with the matching's free supervision.
 
-Latent actions have no pretraining yet: the inverse dynamics model learns together with the pose head.
+On top of a pretrained model the encoder is frozen and the pose head learns from its latent actions alone, unless told
+otherwise. From nothing, the inverse dynamics model learns together with the pose head.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import random
-import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from lightning_fabric import Fabric
+from torch import Tensor
 
 from lapose_core.errors import LaposeError
-from lapose_core.model.config import preset
+from lapose_core.model.config import ModelConfig, preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.batches import ClipBatch, batches
-from lapose_core.training.checkpoint import AveragedWeights, load_checkpoint, save_checkpoint
+from lapose_core.training.checkpoint import load_checkpoint, load_state, model_config_of
 from lapose_core.training.config import TASKS, TrainConfig
-from lapose_core.training.processes import Processes
-from lapose_core.training.tasks import choose_task
+from lapose_core.training.engine import Engine
+from lapose_core.training.head_alone import HeadAlone
+from lapose_core.training.processes import start_fabric
+from lapose_core.training.stage import Share, Stage
+from lapose_core.training.tasks import Task, choose_task
 
 #: Seed of clips that no training step sees, and how many there are at least.
 VALIDATION_SEED = 1_000_003
 VALIDATION_CLIPS = 32
+#: Parts that turn frames into latent actions, and these into what the pose head reads.
+ENCODER = ("tokenizer.", "matching.", "inverse_dynamics.")
 
 
 def train_pose(config: TrainConfig, output: Path, *, start_from: Sequence[Path] = ()) -> Path:
     """Train and write checkpoints into `output`; returns that folder.
 
-    What `output` holds already is gone on from: its weights, under the config's schedule anew.
+    What `output` holds already is gone on from: a run that was cut off, exactly where its last checkpoint was; else
+    its weights, under the config's schedule anew.
 
     Args:
         start_from: where `output` is new, folders of checkpoints to go on from; each later one replaces what its last
             task trained.
     """
-    processes = Processes()
-    device = _device(config.device, processes.local_rank)
-    if (output / "progress.json").exists():
-        print(f"going on from {output}", flush=True)
-        start_from = [output]
-    model = LAPose(preset(config.preset))
-    history: list[dict] = []
-    for i, folder in enumerate(start_from):
-        weights, progress = load_checkpoint(folder, model.config)
-        trained = TASKS[progress["runs"][-1]["config"]["task"]] if i and progress["runs"] else ("",)
-        taken = {name: value for name, value in weights.items() if name.startswith(trained)}
-        model.load_state_dict(taken, strict=not i)
-        history += progress["runs"]
-    # Not the clips and the light of the earlier runs, or of another process, over again.
-    config = replace(config, seed=config.seed + len(history) * 64 + processes.rank)
-    torch.manual_seed(config.seed)
-    random.seed(config.seed)
-    Trainer(config, model.to(device, memory_format=torch.channels_last), device, output, history, processes).run()
-    processes.close()
+    engine = pose_engine(config, output, start_from=start_from)
+    engine.run()
     return output
 
 
-class Trainer:
-    """One run: batch in, losses, step, and now and then a word about it."""
+def pose_engine(
+    config: TrainConfig, output: Path, *, start_from: Sequence[Path] = (), fabric: Fabric | None = None
+) -> Engine:
+    """Everything that `train_pose` runs."""
+    fabric = fabric or start_fabric(config)
+    state = load_state(output)
+    if (output / "progress.json").exists():
+        if fabric.global_rank == 0:
+            print(f"going on from {output}" + (f", step {state.numbers['step']}" if state else ""), flush=True)
+        start_from = [output]
+    sizes = _sizes(config, start_from)
+    loaded = [load_checkpoint(folder, sizes) for folder in start_from]
+    history = [run for _, progress in loaded for run in progress["runs"]][: -1 if state else None]
+    # Not the clips and the light of the earlier runs over again.
+    config = replace(config, seed=config.seed + 64 * len(history))
+    torch.manual_seed(config.seed)
+    model = LAPose(sizes)
+    for i, (weights, progress) in enumerate(loaded):
+        _take(model, weights, progress["runs"][-1:], first=i == 0)
+    pretrained = any(run.get("stage") == "pretrain" for run in history)
+    frozen = config.encoder == "frozen" or (config.encoder == "auto" and pretrained)
+    return Engine(config, PoseStage(model, config, frozen), output, fabric=fabric, history=history, state=state)
 
-    def __init__(
-        self, config: TrainConfig, model: LAPose, device: torch.device, output: Path, history: list[dict],
-        processes: Processes | None = None,
-    ) -> None:  # fmt: skip
-        self.config, self.model, self.device = config, model, device
-        self.processes = processes or Processes()
-        self.processes.share(model)
-        self.output, self.history = output, history
-        output.mkdir(parents=True, exist_ok=True)
+
+class PoseStage(Stage):
+    """LAPose and the task that the config names."""
+
+    model: LAPose
+
+    def __init__(self, model: LAPose, config: TrainConfig, encoder_frozen: bool = False) -> None:
+        super().__init__(model.to(memory_format=torch.channels_last), config)
+        frozen = (*config.frozen, *(ENCODER if encoder_frozen else ()))
         for name, parameter in model.named_parameters():
-            trained = name.startswith(TASKS[config.task]) and not name.startswith(tuple(config.frozen))
-            parameter.requires_grad_(trained)
-        self.task = choose_task(model, config)
-        self.optimizer = _optimizer(model, config)
-        self.average = AveragedWeights(model, config.average_decay)
-        self.sums: dict[str, torch.Tensor | float] = defaultdict(float)
-        self.started = time.monotonic()
-        self.step = 0
-        self.progress = 0.0
-        self.log = (output / "log.jsonl").open("a")
+            parameter.requires_grad_(name.startswith(TASKS[config.task]) and not name.startswith(frozen))
+        self.task: Task = HeadAlone(model, config) if encoder_frozen else choose_task(model, config)
 
-    def run(self) -> None:
-        held_out = self._held_out()
-        fresh = batches(self.config, self.model.config, self.device, self.task.prepare)
-        while self.progress < 1.0:
-            self.train_step(next(fresh))
-            self.progress = self.processes.agree(self._progress())
-            if not self.processes.first:
-                continue
-            if self.step % self.config.log_every == 0:
-                self._report()
-            if self.step % self.config.validate_every == 0:
-                self._validate(held_out)
-            if self.step % self.config.save_every == 0:
-                self.save()
-        if self.processes.first:
-            self._validate(held_out)
-            self.save()
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        return self.config.loss_weights
 
-    def _progress(self) -> float:
-        """Share of the run that is done, by steps or by minutes, whichever is further."""
-        minutes = (time.monotonic() - self.started) / 60
-        by_time = minutes / self.config.minutes if self.config.minutes else 0.0
-        return max(self.step / self.config.steps, by_time)
+    def compile_parts(self) -> None:
+        """The task compiles what it can."""
 
-    def train_step(self, batch: ClipBatch) -> None:
-        """One optimiser step on a batch that went through the task's `prepare`."""
-        rate = learning_rate(self.config, self.step, self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.model.train()
-        losses = self.task.losses(batch)
-        total = sum(self.config.loss_weights.get(name, 1.0) * value for name, value in losses.items())
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.processes.average_gradients(self.model)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        # One rotten batch must not poison the weights, and asking whether it is one would wait for the GPU.
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
-        self.optimizer.step()
-        self.average.update(self.model)
-        self.step += 1
-        for name, value in {**losses, "gradient": norm}.items():
-            self.sums[name] = self.sums[name] + value.detach()
+    def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
+        return self.task.losses(batch)
 
-    def save(self) -> None:
-        run = {
-            "config": asdict(self.config), "steps": self.step, "device": _device_name(self.device),
-            "processes": self.processes.count,
-            "minutes": round((time.monotonic() - self.started) / 60, 2),
-        }  # fmt: skip
-        save_checkpoint(self.output, self.average.weights, self.model.config, {"runs": [*self.history, run]})
+    def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
+        return self.task.figures(batch)
 
-    def _held_out(self) -> list[ClipBatch]:
+    def summarise(self, figures: list[dict[str, Tensor]], output: Path, step: int) -> dict[str, float]:
+        """Medians."""
+        columns = defaultdict(list)
+        for batch in figures:
+            for name, values in batch.items():
+                columns[name].append(values.float())
+        return {name: torch.cat(values).median().item() for name, values in columns.items()}
+
+    def batches(self, share: Share, step: int) -> Iterator[ClipBatch]:
+        config = self.config
+        if step or share.rank:
+            # Other clips than other processes draw, and than were drawn before.
+            state = np.random.SeedSequence([config.seed, step, share.rank]).generate_state(1)
+            config = replace(config, seed=int(state[0]))
+        return batches(config, self.model.config, self.device, self.task.prepare)
+
+    def held_out(self) -> list[ClipBatch]:
         workers = min(1, self.config.draw_workers)
-        settings = replace(self.config, seed=VALIDATION_SEED, reuse=1, draw_workers=workers)
+        settings = replace(self.config, seed=VALIDATION_SEED, reuse=1, draw_workers=workers, labelled_clips=0)
         clips = batches(settings, self.model.config, self.device)
         return [next(clips) for _ in range(math.ceil(VALIDATION_CLIPS / self.config.clips))]
 
-    @torch.no_grad()
-    def _validate(self, held_out: list[ClipBatch]) -> None:
-        """Median figures of the averaged weights on held-out clips."""
-        kept = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average.weights)
-        self.model.eval()
-        figures = defaultdict(list)
-        # A compiled part would be compiled once more to be run without gradients.
-        with torch.compiler.set_stance("force_eager"):
-            for batch in held_out:
-                for name, values in self.task.figures(batch).items():
-                    figures[name].append(values.float())
-        self.model.load_state_dict(kept)
-        self._say("held out", {name: torch.cat(values).median().item() for name, values in figures.items()})
 
-    def _report(self) -> None:
-        self._say("train", {name: float(value) / self.config.log_every for name, value in self.sums.items()})
-        self.sums.clear()
-
-    def _say(self, kind: str, figures: dict[str, float]) -> None:
-        seconds = time.monotonic() - self.started
-        line = {"kind": kind, "step": self.step, "seconds": round(seconds, 1)}
-        line |= {name: float(f"{value:.4g}") for name, value in figures.items()}
-        self.log.write(json.dumps(line) + "\n")
-        self.log.flush()
-        numbers = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
-        print(f"{kind:8} step {self.step:6}  {seconds / 60:6.1f} min  {numbers}", flush=True)
+def _take(model: LAPose, weights: dict[str, Tensor], last_run: list[dict], first: bool) -> None:
+    """Put weights into the model: the first folder's all, a later one's as far as its last task trained them."""
+    stage = last_run[0].get("stage", "pose") if last_run else "pose"
+    if stage == "pretrain":
+        model.load_state_dict(
+            {name: value for name, value in weights.items() if name.startswith(ENCODER)}, strict=False
+        )
+        return
+    trained = ("",) if first or not last_run else TASKS[last_run[0]["config"]["task"]]
+    taken = {name: value for name, value in weights.items() if name.startswith(trained)}
+    model.load_state_dict(taken, strict=first)
 
 
-def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
-    """Linear warm-up, then a cosine over all legs down to a hundredth."""
-    warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
-    done = (config.leg - 1 + min(1.0, progress)) / config.legs
-    return config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def _optimizer(model: LAPose, config: TrainConfig) -> torch.optim.Optimizer:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    fused = next(model.parameters()).device.type == "cuda"
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=fused)
-
-
-def _device(name: str, index: int = 0) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise LaposeError("no CUDA GPU here: set device: cpu in the training config, or leave it at auto")
-    if name == "cuda":
-        torch.cuda.set_device(index)
-    return torch.device(name, index) if name == "cuda" else torch.device(name)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+def _sizes(config: TrainConfig, start_from: Sequence[Path]) -> ModelConfig:
+    """The preset's sizes; on top of another run, that run's: its bottleneck may be another one."""
+    named = preset(config.preset)
+    if not start_from or not (start_from[0] / "config.json").exists():
+        return named
+    sizes = model_config_of(start_from[0])
+    if sizes.preset != named.preset:
+        raise LaposeError(
+            f"{start_from[0]} was trained as preset {sizes.preset!r}, the config says {named.preset!r}: use one of both"
+        )
+    return sizes

@@ -1,53 +1,39 @@
-"""One process a GPU: they draw clips of their own, and step with the mean of their gradients."""
+"""Processes, devices and precision of a run."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
-import torch.distributed as distributed
-from torch import nn
+from lightning_fabric import Fabric
+
+from lapose_core.errors import LaposeError
+from lapose_core.model.layers import Block
+from lapose_core.model.st_transformer import STBlock
+from lapose_core.training.config import RunConfig
 
 
-class Processes:
-    """The processes of a run, as torchrun starts them; one alone without it."""
+def start_fabric(config: RunConfig) -> Fabric:
+    """Processes, devices and precision as the config and torchrun or SLURM say; raises LaposeError without a GPU."""
+    kind = config.device
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise LaposeError("no CUDA GPU here: set device: cpu in the training config, or leave it at auto")
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))  # torchrun's word counts
+    devices = here or config.devices or (torch.cuda.device_count() if kind == "cuda" else 1)
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", config.nodes))
+    strategy: Any = "auto"
+    if config.strategy == "fsdp":
+        if kind != "cuda":
+            raise LaposeError("strategy: fsdp needs CUDA GPUs: set strategy: ddp")
+        from lightning_fabric.strategies import FSDPStrategy
 
-    def __init__(self) -> None:
-        self.count = int(os.environ.get("WORLD_SIZE", 1))
-        self.rank = int(os.environ.get("RANK", 0))
-        self.local_rank = int(os.environ.get("LOCAL_RANK", 0))
-        if self.count > 1 and not distributed.is_initialized():
-            distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-
-    @property
-    def first(self) -> bool:
-        """Whether this one speaks and saves for all."""
-        return self.rank == 0
-
-    def share(self, model: nn.Module) -> None:
-        """Give every process the weights of the first."""
-        if self.count > 1:
-            for value in model.state_dict().values():
-                distributed.broadcast(value, 0)
-
-    def average_gradients(self, model: nn.Module) -> None:
-        if self.count == 1:
-            return
-        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(flat)
-        flat /= self.count
-        pieces = flat.split([gradient.numel() for gradient in gradients])
-        torch._foreach_copy_(gradients, [p.view_as(g) for p, g in zip(pieces, gradients, strict=True)])
-
-    def agree(self, value: float) -> float:
-        """The first process's value, for all."""
-        if self.count == 1:
-            return value
-        shared = torch.tensor(value, dtype=torch.float64)
-        distributed.broadcast(shared, 0)
-        return float(shared)
-
-    def close(self) -> None:
-        if self.count > 1 and distributed.is_initialized():
-            distributed.destroy_process_group()
+        strategy = FSDPStrategy(auto_wrap_policy={Block, STBlock}, state_dict_type="full")
+    elif devices * nodes > 1:
+        strategy = "ddp"
+    precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
+    fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy, precision=precision)
+    fabric.launch()
+    return fabric

@@ -1,0 +1,49 @@
+"""Post-training with a frozen encoder (paper, "pose post-training"): the pose head learns from latent actions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lapose_core.model.lapose import LAPose
+from lapose_core.training.augment import augment
+from lapose_core.training.batches import ClipBatch
+from lapose_core.training.config import TrainConfig
+from lapose_core.training.figures import motion_figures
+from lapose_core.training.tasks import Task
+
+
+class HeadAlone(Task):
+    """The pose head, with its scale token; each clip is encoded once, for all its uses."""
+
+    def __init__(self, model: LAPose, config: TrainConfig) -> None:
+        super().__init__(model, config)
+        self._augment = augment
+        if config.compile:
+            self._augment = torch.compile(augment)
+            for part in (model.tokenizer, model.matching, model.inverse_dynamics):
+                if part is not None:
+                    part.compile()
+
+    def prepare(self, batch: ClipBatch) -> ClipBatch:
+        actions_BSK = self._encode(self._augment(batch.frames_BTCHW), batch.intervals_BS)
+        return replace(batch, frames_BTCHW=None, target_BSN2=None, visible_BSN=None, actions_BSK=actions_BSK)
+
+    def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
+        batch = batch.window(*self._steps(batch.intervals_BS.shape[1]))
+        return self._pose_losses(self._decode(batch.actions_BSK, batch.intervals_BS), batch)
+
+    def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
+        actions_BSK = self._encode(batch.frames_BTCHW, batch.intervals_BS)
+        return motion_figures(self._decode(actions_BSK, batch.intervals_BS), batch)
+
+    @torch.no_grad()
+    def _encode(self, frames_BTCHW: Tensor, intervals_BS: Tensor) -> Tensor:
+        with self._precision():
+            return self.model.infer_actions(frames_BTCHW, intervals_BS)[0].float()
+
+    def _decode(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
+        with self._precision():
+            return self.model.predict(actions_BSK, intervals_BS)
