@@ -100,7 +100,8 @@ class EgoMotionNode(SteadyLifecycleNode):
             self.fail(str(error))
             return False
         except Exception:
-            self.fail_by_bug()
+            if self.context.ok():  # else it is an interrupt that shuts rclpy down under our feet
+                self.fail_by_bug()
             return False
         return True
 
@@ -251,6 +252,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lapose: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except Exception:
+        if rclpy.ok():  # else it is an interrupt that shuts rclpy down under our feet
+            raise
         return 0
     finally:
         if node is not None:

@@ -197,6 +197,10 @@ def _trace(
                 visible[s, n] = first >= NOTHING if sky else first > cz * 0.985 - 0.05
 
 
+# Workers that draw are forked, and OpenMP does not survive that: numba ends them.
+numba.config.THREADING_LAYER = "forksafe"
+
+
 def _compile() -> dict[str, Any]:
     scope = {"np": np, "math": math, "prange": prange, **{k: v for k, v in vars(tables).items() if k.isupper()}}
     plain = numba.njit(fastmath=True, error_model="numpy")

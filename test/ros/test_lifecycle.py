@@ -178,5 +178,5 @@ def test_interrupted_node_ends_quietly(tiny_model_dir: Path):
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
-    assert process.returncode == 0
+    assert process.returncode == 0, rest
     assert "Traceback" not in rest

@@ -13,7 +13,7 @@ from lapose_core.world.drive import sample_drive
 from lapose_core.world.roads import lay_roads
 from lapose_core.world.vehicle import Drive, drive_along
 
-_PLAIN = WorldConfig(reversing_share=0.0, standing_share=0.0, stopping_share=0.0)
+_PLAIN = WorldConfig(reversing_share=0.0, standing_share=0.0, stopping_share=0.0, shake_share=0.0)
 
 
 def _drive(config: WorldConfig, count: int = 100, rate_hz: float = 10.0, frames: int = 40) -> Drive:
