@@ -86,11 +86,13 @@ def test_two_processes_learn_as_one_with_the_joined_batch(
     assert len(one) == len(two) == TINY.steps
     for a, b in zip(one, two, strict=True):
         assert a["forward"] == pytest.approx(b["forward"], rel=2e-3)
-        assert a["gradient"] == pytest.approx(b["gradient"], rel=2e-2)
+    # From the same weights. Adam's first steps are the gradient's signs, and rounding turns round those near zero:
+    # single weights may part by a step or two (1e-3 each), but not many.
+    assert one[0]["gradient"] == pytest.approx(two[0]["gradient"], rel=1e-3)
     weights, progress = load_checkpoint(tmp_path / "run2", preset("tiny"))
     assert progress["runs"][-1]["processes"] == 2
     for name, value in load_checkpoint(tmp_path / "run1", preset("tiny"))[0].items():
-        torch.testing.assert_close(weights[name], value, rtol=1e-2, atol=1e-3)
+        assert (weights[name] - value).abs().mean() < 1e-4, name
 
 
 def test_what_finds_the_matches_is_taken_from_another_run_and_stays(vqvae: Path, tmp_path: Path) -> None:
