@@ -7,25 +7,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lapose_core.model.lapose import LAPose
-from lapose_core.training.augment import augment
 from lapose_core.training.batches import ClipBatch
-from lapose_core.training.config import TrainConfig
 from lapose_core.training.figures import motion_figures
-from lapose_core.training.tasks import Task
+from lapose_core.training.tasks import PictureTask
 
 
-class HeadAlone(Task):
+class HeadAlone(PictureTask):
     """The pose head, with its scale token; each clip is encoded once, for all its uses."""
-
-    def __init__(self, model: LAPose, config: TrainConfig) -> None:
-        super().__init__(model, config)
-        self._augment = augment
-        if config.compile:
-            self._augment = torch.compile(augment)
-            for part in (model.tokenizer, model.matching, model.inverse_dynamics):
-                if part is not None:
-                    part.compile()
 
     def prepare(self, batch: ClipBatch) -> ClipBatch:
         actions_BSK = self._encode(self._augment(batch.frames_BTCHW), batch.intervals_BS)

@@ -92,7 +92,7 @@ class PoseStage(Stage):
         return self.config.loss_weights
 
     def compile_parts(self) -> None:
-        """The task compiles what it can."""
+        self.task.compile_parts()
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         return self.task.losses(batch)

@@ -34,6 +34,7 @@ from lapose_core.training.probe import probe
 from lapose_core.training.processes import start_fabric
 from lapose_core.training.sources import open_mixture
 from lapose_core.training.stage import Share, Stage
+from lapose_core.training.tasks import compile_encoder
 from lapose_core.training.vqvae import VALIDATION_SEED, load_vqvae
 
 #: Seed of the probe's clips.
@@ -123,9 +124,7 @@ class PretrainStage(Stage):
 
     def compile_parts(self) -> None:
         """Every part as a whole, and what is large beside them."""
-        for part in (self.model.tokenizer, self.model.matching, self.model.inverse_dynamics):
-            if part is not None:
-                part.compile()
+        compile_encoder(self.model)
         self.model.forward_dynamics.compile()
         self._frozen[0].encoder.compile()
         self._augment, self._losses_of = torch.compile(augment), torch.compile(_cross_entropy)

@@ -39,11 +39,21 @@ def choose_task(model: LAPose, config: TrainConfig) -> Task:
     return Everything(model, config) if learns or not finders else EverythingElse(model, config)
 
 
+def compile_encoder(model: LAPose) -> None:
+    """Compile the parts that turn frames into latent actions, in place."""
+    for part in (model.tokenizer, model.matching, model.inverse_dynamics):
+        if part is not None:
+            part.compile()
+
+
 class Task(ABC):
     """Losses and figures of a batch."""
 
     def __init__(self, model: LAPose, config: TrainConfig) -> None:
         self.model, self.config = model, config
+
+    def compile_parts(self) -> None:
+        """Compile what is worth it, in place."""
 
     def prepare(self, batch: ClipBatch) -> ClipBatch:
         """Done to each clip once, for all its uses."""
@@ -129,18 +139,21 @@ class Motion(Task):
             return self.model.forward_matched(forth, back, batch.intervals_BS, self._kept_tokens())
 
 
-class Everything(Task):
-    """The whole model on pictures."""
+class PictureTask(Task):
+    """What infers latent actions from whole pictures."""
 
     def __init__(self, model: LAPose, config: TrainConfig) -> None:
         super().__init__(model, config)
         self._augment = augment
-        if config.compile:
-            # Part by part: the pose head's windows differ in length, which the compiler does not cope with.
-            self._augment = torch.compile(augment)
-            for part in (model.tokenizer, model.matching, model.inverse_dynamics):
-                if part is not None:
-                    part.compile()
+
+    def compile_parts(self) -> None:
+        # Part by part: the pose head's windows differ in length, which the compiler does not cope with.
+        compile_encoder(self.model)
+        self._augment = torch.compile(augment)
+
+
+class Everything(PictureTask):
+    """The whole model on pictures."""
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         frames = self._augment(batch.frames_BTCHW)
