@@ -16,12 +16,17 @@ from lapose_core.model.tokenizer import COARSE_STRIDE
 #: sides would count for nothing beside the way ahead.
 TRANSLATION_UNITS = (0.03, 0.03, 0.12)
 
-#: Likewise of quaternions: a quarter of a degree, and a tenth of how much the clip turns in a step. Else a few clips
-#: that turn fast would drown the many in which small errors matter.
-ROTATION_UNIT, ROTATION_SHARE = 0.0022, 0.1
+#: Likewise of quaternions (x, y, z, w): a tenth of a degree, less of roll, and all the more the more the clip turns
+#: in a step: else a few clips that turn fast would drown the many in which small errors matter. Roll moves the picture
+#: by a pixel where the way ahead moves it by tens: in larger units its gradient is lost in that of all else, and it
+#: is not learned.
+ROTATION_UNITS, ROTATION_GROWTH = (0.0008, 0.0008, 0.0003, 0.0008), 45.0
 
 #: Metres: a parked clip has no scale, so its logarithm stops here.
 SMALLEST_SCALE = 0.05
+
+#: Degrees of freedom of the errors' distribution: a few outliers are expected.
+DOUBT_FREEDOM = 5.0
 
 
 @dataclass
@@ -51,7 +56,7 @@ def pose_losses(prediction: dict[str, Tensor], target: MotionTarget) -> dict[str
     rotation_error_BS4 = prediction["quaternion_BS4"] - target.quaternion_BS4
     return {
         "translation": ((prediction["translation_BS3"] - translation_BS3) / translation_units).abs().mean(),
-        "rotation": (rotation_error_BS4 / _rotation_unit(target)).abs().mean(),
+        "rotation": (rotation_error_BS4 / _rotation_units(target)).abs().mean(),
         "fov": F.l1_loss(prediction["fov_x_BS"], target.fov_x_B[:, None].expand_as(prediction["fov_x_BS"])) * 2,
         "scale": F.l1_loss(prediction["log_scale_B"], scale_B.clamp(min=SMALLEST_SCALE).log()),
     }
@@ -63,20 +68,25 @@ def drift_loss(prediction: dict[str, Tensor], target: MotionTarget) -> Tensor:
     Errors of a clip's steps have causes in common, such as its field of view: they add up where independent ones
     average out.
     """
-    error_BS3 = ((prediction["quaternion_BS4"] - target.quaternion_BS4) / _rotation_unit(target))[..., :3]
+    error_BS3 = ((prediction["quaternion_BS4"] - target.quaternion_BS4) / _rotation_units(target))[..., :3]
     steps_S1 = torch.arange(1, error_BS3.shape[1] + 1, device=error_BS3.device)[:, None]
     return (error_BS3.cumsum(1) / steps_S1.sqrt()).abs().mean()
 
 
 def doubt_loss(prediction: dict[str, Tensor], target: MotionTarget) -> Tensor:
-    """Gaussian negative log likelihood of the (detached) errors under the predicted variances."""
+    """Negative log likelihood of the (detached) errors under Student's t of the predicted variances.
+
+    A Gaussian's gradient grows with the square of an outlier's error, a thousand times beyond all other losses'; here
+    it is bounded.
+    """
     reach_B11 = prediction["log_scale_B"].detach().exp().clamp(min=1.0)[:, None, None]
     translation_error = prediction["translation_BS3"].detach() - target.translation_BS3 / reach_B11
     # For small errors twice the difference of the vector parts is the rotation vector.
     rotation_error = 2 * (prediction["quaternion_BS4"].detach() - target.quaternion_BS4)[..., :3]
     error_BS6 = torch.cat([translation_error, rotation_error], dim=-1)
     log_variance_BS6 = prediction["log_variance_BS6"]
-    return 0.5 * (log_variance_BS6 + error_BS6**2 * torch.exp(-log_variance_BS6)).mean()
+    surprise_BS6 = error_BS6**2 * torch.exp(-log_variance_BS6) / (DOUBT_FREEDOM - 2)
+    return (0.5 * log_variance_BS6 + 0.5 * (DOUBT_FREEDOM + 1) * surprise_BS6.log1p()).mean()
 
 
 def matching_losses(matches: Matches, target_BN2: Tensor, visible_BN: Tensor, config: ModelConfig) -> dict[str, Tensor]:
@@ -104,10 +114,10 @@ def matching_losses(matches: Matches, target_BN2: Tensor, visible_BN: Tensor, co
     }
 
 
-def _rotation_unit(target: MotionTarget) -> Tensor:
-    """(B, 1, 1): errors of quaternions that count alike."""
+def _rotation_units(target: MotionTarget) -> Tensor:
+    """(B, 1, 4): errors of quaternions that count alike."""
     turned_B11 = target.quaternion_BS4[..., :3].norm(dim=-1).mean(-1)[:, None, None]
-    return ROTATION_UNIT + ROTATION_SHARE * turned_B11
+    return turned_B11.new_tensor(ROTATION_UNITS) * (1 + ROTATION_GROWTH * turned_B11)
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
