@@ -21,17 +21,13 @@ class HeadAlone(PictureTask):
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         batch = batch.window(*self._steps(batch.intervals_BS.shape[1]))
-        return self._pose_losses(self._decode(batch.actions_BSK, batch.intervals_BS), batch)
+        return self._pose_losses(self.model.predict(batch.actions_BSK, batch.intervals_BS), batch)
 
     def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
         actions_BSK = self._encode(batch.frames_BTCHW, batch.intervals_BS)
-        return motion_figures(self._decode(actions_BSK, batch.intervals_BS), batch)
+        return motion_figures(self.model.predict(actions_BSK, batch.intervals_BS), batch)
 
     @torch.no_grad()
     def _encode(self, frames_BTCHW: Tensor, intervals_BS: Tensor) -> Tensor:
         with self._precision():
             return self.model.infer_actions(frames_BTCHW, intervals_BS)[0].float()
-
-    def _decode(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
-        with self._precision():
-            return self.model.predict(actions_BSK, intervals_BS)

@@ -31,7 +31,7 @@ from lapose_core.training.clip_streams import UnlabelledClips, held_out_clips
 from lapose_core.training.config import TASKS, PretrainConfig
 from lapose_core.training.engine import Engine
 from lapose_core.training.probe import probe
-from lapose_core.training.processes import start_fabric
+from lapose_core.training.processes import mixed_precision, start_fabric
 from lapose_core.training.sources import open_mixture
 from lapose_core.training.stage import Share, Stage
 from lapose_core.training.tasks import compile_encoder
@@ -180,7 +180,7 @@ class PretrainStage(Stage):
     def _tokenized(self, batch: UnlabelledClips) -> UnlabelledClips:
         """The clips with the frozen VQ-VAE's codes."""
         flat = batch.frames_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(flat.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        with mixed_precision(self.config, self.device):
             codes_XN = self._frozen[0].encode(flat)
         return replace(batch, codes_BTN=codes_XN.unflatten(0, batch.frames_BTCHW.shape[:2]))
 

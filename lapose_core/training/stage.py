@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lapose_core.training.config import RunConfig
+from lapose_core.training.processes import mixed_precision
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Stage(nn.Module, ABC):
 
     def forward(self, batch: Any, look: bool = False) -> dict[str, Tensor]:
         """Losses of a training batch, or figures of a held-out one."""
-        return self.figures(batch) if look else self.losses(batch)
+        with mixed_precision(self.config, self.device):
+            return self.figures(batch) if look else self.losses(batch)
 
     @property
     def device(self) -> torch.device:

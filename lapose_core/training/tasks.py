@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import torch
@@ -25,6 +25,7 @@ from lapose_core.training.augment import augment
 from lapose_core.training.batches import ClipBatch
 from lapose_core.training.config import TASKS, TrainConfig
 from lapose_core.training.figures import matching_figures, motion_figures
+from lapose_core.training.processes import mixed_precision
 from lapose_core.training.simulated_matches import simulate_matches
 
 
@@ -52,7 +53,7 @@ class Task(ABC):
     def __init__(self, model: LAPose, config: TrainConfig) -> None:
         self.model, self.config = model, config
 
-    def compile_parts(self) -> None:
+    def compile_parts(self) -> None:  # noqa: B027
         """Compile what is worth it, in place."""
 
     def prepare(self, batch: ClipBatch) -> ClipBatch:
@@ -68,8 +69,8 @@ class Task(ABC):
         """Errors by name, of a batch that did not; the model is in evaluation mode."""
 
     def _precision(self) -> AbstractContextManager:
-        device = next(self.model.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()
+        """For what `prepare` does; losses and figures are asked for within it."""
+        return mixed_precision(self.config, next(self.model.parameters()).device)
 
     def _pose_losses(self, prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str, Tensor]:
         # Doubt is small, for the sake of the common gradient clipping: it learns in layers of its own.
@@ -117,8 +118,7 @@ class Matching(Task):
         return matching_figures(self._match(batch.frames_BTCHW.float() / 255), batch)
 
     def _match(self, frames_BTCHW: Tensor) -> Matches:
-        with self._precision():
-            return self.model.matching(*adjacent_frames(self._descriptors(frames_BTCHW)))
+        return self.model.matching(*adjacent_frames(self._descriptors(frames_BTCHW)))
 
 
 class Motion(Task):
@@ -135,8 +135,7 @@ class Motion(Task):
         size = self.model.config.image_width, self.model.config.image_height
         forth = simulate_matches(batch.target_BSN2, batch.visible_BSN, *size)
         back = simulate_matches(batch.back_target_BSN2, batch.back_visible_BSN, *size)
-        with self._precision():
-            return self.model.forward_matched(forth, back, batch.intervals_BS, self._kept_tokens())
+        return self.model.forward_matched(forth, back, batch.intervals_BS, self._kept_tokens())
 
 
 class PictureTask(Task):
@@ -157,17 +156,15 @@ class Everything(PictureTask):
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
         frames = self._augment(batch.frames_BTCHW)
-        with self._precision():
-            actions_BSK, matches = self.model.infer_actions(frames, batch.intervals_BS, self._hidden(len(frames)))
-            begin, end = self._steps(actions_BSK.shape[1])
-            window = batch.window(begin, end)
-            prediction = self.model.predict(actions_BSK[:, begin:end], window.intervals_BS)
+        actions_BSK, matches = self.model.infer_actions(frames, batch.intervals_BS, self._hidden(len(frames)))
+        begin, end = self._steps(actions_BSK.shape[1])
+        window = batch.window(begin, end)
+        prediction = self.model.predict(actions_BSK[:, begin:end], window.intervals_BS)
         found = {} if matches is None else self._matching_losses(matches, batch)
         return self._pose_losses(prediction, window) | found
 
     def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
-        with self._precision():
-            prediction, matches = self.model(batch.frames_BTCHW, batch.intervals_BS)
+        prediction, matches = self.model(batch.frames_BTCHW, batch.intervals_BS)
         found = {} if matches is None else matching_figures(matches, batch)
         return motion_figures(prediction, batch) | found
 
@@ -191,9 +188,8 @@ class EverythingElse(Everything):
         batch = batch.window(*self._steps(batch.intervals_BS.shape[1]))
         forth, back = (value.split((2, 3), dim=-1) for value in (batch.forth_BSN5, batch.back_BSN5))
         kept = self._kept_tokens()
-        with self._precision():
-            maps = batch.maps_BTCHW.flatten(0, 1).float().contiguous(memory_format=torch.channels_last)
-            tokens_BTND = self.model.tokenizer.tokens(maps, kept).unflatten(0, batch.maps_BTCHW.shape[:2])
-            tokens_BTND = tokens_BTND * (~self._hidden(len(tokens_BTND)))[:, None, None, None]
-            prediction = self.model.forward_matched(forth, back, batch.intervals_BS, kept, tokens_BTND)
+        maps = batch.maps_BTCHW.flatten(0, 1).float().contiguous(memory_format=torch.channels_last)
+        tokens_BTND = self.model.tokenizer.tokens(maps, kept).unflatten(0, batch.maps_BTCHW.shape[:2])
+        tokens_BTND = tokens_BTND * (~self._hidden(len(tokens_BTND)))[:, None, None, None]
+        prediction = self.model.forward_matched(forth, back, batch.intervals_BS, kept, tokens_BTND)
         return self._pose_losses(prediction, batch)

@@ -112,6 +112,13 @@ def test_a_tensor_larger_than_a_piece_travels_in_slices(tmp_path: Path) -> None:
     assert all(torch.equal(back[name], value) for name, value in weights.items())
 
 
+def test_true_motions_are_not_rounded_in_mixed_precision(tmp_path: Path) -> None:
+    engine = pose_engine(dataclasses.replace(TrainConfig.load(TINY), precision="bf16"), tmp_path / "run")
+    batch = next(engine.stage.batches(engine.share, 0))
+    turned = torch.rad2deg(2 * torch.acos(batch.quaternion_BS4[..., 3].clamp(max=1.0))).flatten()
+    torch.testing.assert_close(engine.wrapped(batch, look=True)["still_deg"], turned)
+
+
 def test_a_rotten_batch_is_passed_over(tmp_path: Path) -> None:
     engine = pose_engine(TrainConfig.load(TINY), tmp_path)
     source = engine.stage.batches(engine.share, 0)
