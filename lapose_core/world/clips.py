@@ -82,7 +82,9 @@ def build_clips(
     end = np.minimum(drive.along_BT.max(1) + _VIEW_M, begin + longest_m)
     static = place_boxes(rng, roads, begin, end)
     moving = drive_traffic(rng, roads, drive, config)
-    fov = np.deg2rad(rng.uniform(*config.fov_x_deg, len(begin)))
+    narrowest, widest = config.fov_x_deg
+    usual = min(max(config.fov_x_usual_deg, narrowest), widest)
+    fov = np.deg2rad(narrowest if narrowest == widest else rng.triangular(narrowest, usual, widest, len(begin)))
     looks = draw_looks(rng, roads, config, fov)
     world_camera, base_camera = _mount_cameras(rng, drive, config)
     cameras = np.zeros((*drive.time_BT.shape, t.CAMERA_STRIDE), np.float32)
