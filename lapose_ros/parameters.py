@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lapose_core.errors import LaposeError
+from lapose_core.runtime.backends.open import BACKENDS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -50,7 +51,7 @@ class Parameters:
     backend: str = _parameter(
         "auto",
         "What runs the model; auto takes the fastest that works here.",
-        choices=("auto", "onnxruntime", "torch", "tensorrt", "tensorrt_rtx"),
+        choices=("auto", *BACKENDS),
     )
     odom_frame: str = _parameter("odom", "Frame in which the vehicle moves (REP-105).")
     base_frame: str = _parameter("base_link", "The vehicle's frame (REP-105).")
