@@ -18,6 +18,7 @@ import torch
 
 from experiments.scores import rendered_scores
 from experiments.table import Run, config_of, runs
+from lapose_core.files import write_atomically
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.checkpoint import load_checkpoint, model_config_of
 from lapose_core.training.config import PretrainConfig, TrainConfig, VQVAETrainConfig
@@ -73,10 +74,7 @@ def train(run: Run, options: argparse.Namespace, deadline: float | None) -> bool
         model = LAPose(model_config_of(folder))
         model.load_state_dict(load_checkpoint_of(folder)[0])
         record["rendered"] = rendered_scores(model, _device(), options.clips)
-    result.parent.mkdir(parents=True, exist_ok=True)
-    partial = result.with_suffix(".part")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
-    partial.replace(result)
+    write_atomically(result, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
     return True
 
 

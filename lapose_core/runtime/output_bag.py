@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from lapose_core.data.bag_poses import camera_in_vehicle, stamp_ns
 from lapose_core.data.rosbag import RosbagSource
 from lapose_core.data.source import Source
 from lapose_core.errors import LaposeError
+from lapose_core.files import write_atomically
 from lapose_core.geometry import quaternion_of
 from lapose_core.motion import Odometry
 from lapose_core.runtime.body import BodyOdometry, body_odometry, camera_in_body
@@ -57,16 +57,15 @@ def write_output_bag(path: Path, source: RosbagSource, odometries: Iterable[Odom
     Raises LaposeError where the file cannot be written.
     """
     by_stamp = {odometry.stamp_ns: odometry for odometry in odometries}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder, AnyReader([source.path]) as reader:
-            bag = Path(folder) / "bag"
-            with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-                _copy(reader, writer, source.topic, by_stamp)
-            (file,) = bag.glob("*.mcap")
-            file.replace(path)
-    except OSError as error:
-        raise LaposeError(f"cannot write {path} ({error.strerror}): choose another --output-bag") from None
+
+    def write(temporary: Path) -> None:
+        bag = temporary.with_suffix("")
+        with AnyReader([source.path]) as reader, Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            _copy(reader, writer, source.topic, by_stamp)
+        (file,) = bag.glob("*.mcap")
+        file.replace(temporary)
+
+    write_atomically(path, write, cure="choose another --output-bag")
 
 
 def _copy(reader: AnyReader, writer: Writer, image_topic: str, by_stamp: dict[int, Odometry]) -> None:
