@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lapose_core.data.encodings import ImageBytes, UndecodableFrameError, decode_image
+from lapose_core.data.encodings import ImageBytes, decode_image, view_pixels
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,4 @@ class RawImage:
 
     def pixels(self, pixel_bytes: int) -> np.ndarray:
         """(H, W, pixel_bytes) uint8, a view of the data; raises UndecodableFrameError where they do not fill it."""
-        buffer, row_bytes = np.frombuffer(self.data, np.uint8), self.width * pixel_bytes
-        step = self.step or row_bytes
-        # The last row's padding may be missing.
-        if row_bytes < 1 or self.height < 1 or step < row_bytes or buffer.size < (self.height - 1) * step + row_bytes:
-            raise UndecodableFrameError(
-                f"{buffer.size} bytes do not fill {self.height} rows of {row_bytes} bytes at a step of {step}"
-            )
-        shape, strides = (self.height, self.width, pixel_bytes), (step, pixel_bytes, 1)
-        return np.lib.stride_tricks.as_strided(buffer, shape, strides, writeable=False)
+        return view_pixels(self.data, self.height, self.width, pixel_bytes, self.step)
