@@ -15,22 +15,16 @@ import argparse
 import array
 import itertools
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import rclpy
-from lapose.msg import EgoMotion
+from lapose.msg import Status
 from nav_msgs.msg import Odometry
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -39,6 +33,7 @@ from benchmarks.measure import Latency, machine, print_machine, print_table, tim
 from benchmarks.orb import OrbFivePoint
 from lapose_core.data.open import open_source
 from lapose_ros.messages import stamp_ns, time_message
+from lapose_ros.processes import running_node, spinning
 
 ROOT = Path(__file__).resolve().parents[1]
 DRIVE = ROOT / "demo" / "drive"
@@ -55,10 +50,10 @@ class Camera(Node):
         super().__init__("benchmark_camera")
         self.published_s: dict[int, float] = {}
         self.latencies_s: list[float] = []
-        self.newest = EgoMotion()
+        self.newest = Status()
         self._publisher = self.create_publisher(Image, TOPIC, qos_profile_sensor_data)
         self.create_subscription(Odometry, "/lapose/odometry", self._receive, 100)
-        self.create_subscription(EgoMotion, "/lapose/ego_motion", lambda message: setattr(self, "newest", message), 10)
+        self.create_subscription(Status, "/lapose/status", lambda message: setattr(self, "newest", message), 10)
 
     def has_listener(self) -> bool:
         return self._publisher.get_subscription_count() > 0
@@ -93,42 +88,6 @@ class Usage:
         """By least squares over the second half: the first one still fills caches."""
         samples = np.array(self.memory_mb[len(self.memory_mb) // 2 :])
         return float(np.polyfit(samples[:, 0] / 60, samples[:, 1], 1)[0]) if len(samples) > 2 else float("nan")
-
-
-@contextmanager
-def running_node(rate_hz: float, backend: str, parameters: list[str]) -> Iterator[subprocess.Popen]:
-    given = [
-        f"image_topic:={TOPIC}",
-        f"rate_hz:={max(rate_hz, 0.1)}",
-        f"backend:={backend}",
-        "camera_tf_timeout_s:=0.0",
-    ]
-    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", "--log-level", "warn"]
-    command += [word for parameter in given + parameters for word in ("-p", parameter)]
-    with subprocess.Popen(command) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-@contextmanager
-def spinning(node: Node) -> Iterator[None]:
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            rclpy.spin(node)
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
-        thread.join()
 
 
 def pictures(source: Path, width: int, height: int) -> list[np.ndarray]:
@@ -194,7 +153,8 @@ def time_node(
     rclpy.init()
     camera = Camera()
     messages = [image_message(image) for image in images]
-    with running_node(rate_hz, backend, parameters) as node, spinning(camera):
+    given = f"image_topic:={TOPIC}", f"rate_hz:={max(rate_hz, 0.1)}", f"backend:={backend}", "camera_tf_timeout_s:=0.0"
+    with running_node(*given, *parameters, log_level="warn") as node, spinning(camera):
         give_up_s = time.monotonic() + 120.0
         while not camera.has_listener():
             if node.poll() is not None or time.monotonic() > give_up_s:
