@@ -236,16 +236,6 @@ def test_odometry_is_that_of_the_base_with_the_camera_from_parameters(start_driv
     assert np.linalg.norm(rotation_vector_of(expected[-1])) > 0  # the tiny model does turn
 
 
-def test_a_bag_played_again_starts_anew(start_drive):
-    drive = start_drive()
-    drive.drive(4, start_ns=100_000_000_000)
-    first = [o.pose.pose for o in drive.odometry]
-    drive.drive(4, start_ns=50_000_000_000)
-    assert [o.pose.pose for o in drive.odometry[4:]] == first
-    wait_until(lambda: drive.paths[-1].header == drive.odometry[-1].header)
-    assert len(drive.paths[-1].poses) == 4
-
-
 def test_late_image_is_left_out(start_drive):
     drive = start_drive()
     drive.drive(3)

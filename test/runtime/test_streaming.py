@@ -60,7 +60,10 @@ def drive(backend: Backend, frames: list[Frame], reset_at: int) -> list[Odometry
     return answers
 
 
-def assert_same(streamed: list[Odometry], recomputed: list[Odometry]) -> None:
+def stream_as_recomputed(backend: Backend, frames: list[Frame], reset_at: int) -> list[Odometry]:
+    """Answers over a drive, which must be those of recomputing every window."""
+    streamed = drive(backend, frames, reset_at)
+    recomputed = drive(RecomputingBackend(backend), frames, reset_at)
     for one, other in zip(streamed, recomputed, strict=True):
         assert one.window_fill == other.window_fill
         np.testing.assert_allclose(one.pose_odom_camera, other.pose_odom_camera, atol=TOLERANCE)
@@ -71,16 +74,14 @@ def assert_same(streamed: list[Odometry], recomputed: list[Odometry]) -> None:
         np.testing.assert_allclose(one.motion.pose_from_to, other.motion.pose_from_to, atol=TOLERANCE)
         np.testing.assert_allclose(one.motion.variance, other.motion.variance, rtol=TOLERANCE)
         np.testing.assert_allclose(one.motion.scale_m, other.motion.scale_m, rtol=TOLERANCE)
+    return streamed
 
 
 def test_streaming_equals_recomputing_over_a_drive_with_uneven_stamps_drops_a_gap_and_a_reset(
     backend: OnnxRuntimeBackend, frames: list[Frame]
 ) -> None:
-    uneven = uneven_drive(frames, 200)
+    streamed = stream_as_recomputed(backend, uneven_drive(frames, 200), reset_at=130)
 
-    streamed = drive(backend, uneven, reset_at=130)
-
-    assert_same(streamed, drive(RecomputingBackend(backend), uneven, reset_at=130))
     assert {odometry.window_fill for odometry in streamed} == set(range(1, 17))
     assert sum(odometry.motion is None for odometry in streamed) == 3  # the start, the gap and the reset
 
@@ -88,11 +89,7 @@ def test_streaming_equals_recomputing_over_a_drive_with_uneven_stamps_drops_a_ga
 def test_a_model_of_whole_windows_keeps_its_tokens_and_equals_recomputing(
     window_backend: Backend, frames: list[Frame]
 ) -> None:
-    uneven = uneven_drive(frames, 45)
-
-    streamed = drive(window_backend, uneven, reset_at=40)
-
-    assert_same(streamed, drive(RecomputingBackend(window_backend), uneven, reset_at=40))
+    stream_as_recomputed(window_backend, uneven_drive(frames, 45), reset_at=40)
 
 
 def test_work_of_a_frame_is_that_of_one_frame(backend: OnnxRuntimeBackend, frames: list[Frame]) -> None:
