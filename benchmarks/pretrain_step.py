@@ -47,9 +47,7 @@ def main() -> None:
     engine = _engine(config, folder, options.matching)
     device = engine.fabric.device
     repeats = options.repeats if device.type == "cuda" else 2
-    untokenised = engine.stage.mixture
-    untokenised.device = device
-    drawn = untokenised.batches(engine.share, 0)
+    drawn = engine.stage.mixture.batches(engine.share, 0, device)
     source = engine.stage.batches(engine.share, 0)
     clips = next(drawn)
     batch = engine.stage._tokenized(clips)

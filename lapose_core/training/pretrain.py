@@ -27,14 +27,14 @@ from lapose_core.model.lapose import LAPose, load_weights
 from lapose_core.model.vqvae import VQVAE
 from lapose_core.training.augment import augment
 from lapose_core.training.checkpoint import load_checkpoint, model_config_of
-from lapose_core.training.clip_streams import UnlabelledClips, held_out_clips
+from lapose_core.training.clip_stage import ClipStage
+from lapose_core.training.clip_streams import UnlabelledClips
 from lapose_core.training.config import TASKS, PretrainConfig
 from lapose_core.training.engine import Engine
 from lapose_core.training.past import load_past, start_folders
 from lapose_core.training.probe import probe
 from lapose_core.training.processes import mixed_precision, start_fabric
-from lapose_core.training.sources import open_mixture
-from lapose_core.training.stage import VALIDATION_SEED, Share, Stage
+from lapose_core.training.stage import Share
 from lapose_core.training.tasks import compile_encoder
 from lapose_core.training.vqvae import load_vqvae
 
@@ -100,21 +100,20 @@ def pretrain_engine(
     return Engine(config, stage, output, fabric=fabric, history=past.history, state=past.state)
 
 
-class PretrainStage(Stage):
+class PretrainStage(ClipStage):
     """Cross entropy of the next frame's codes."""
 
     model: LatentActionModel
     config: PretrainConfig
 
     def __init__(self, model: LatentActionModel, config: PretrainConfig, tokens: VQVAE, frozen: bool = False) -> None:
-        super().__init__(model.to(memory_format=torch.channels_last), config)
+        super().__init__(model, config)
         # Without `frozen` the stem learns; the descriptors never, since no gradient comes through a match.
         fixed = tuple(part for part in TASKS["matching"] if frozen or part != "tokenizer.stem")
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not name.startswith(fixed))
         # In a tuple, so that the engine neither trains nor saves it.
         self._frozen = (tokens,)
-        self.mixture = open_mixture(config, model.config, torch.device("cpu"))
         self._augment, self._losses_of = augment, _cross_entropy
 
     def compile_parts(self) -> None:
@@ -153,19 +152,13 @@ class PretrainStage(Stage):
         return mean | {"gap": mean["loss_shuffled"] - mean["loss"]} | found
 
     def batches(self, share: Share, step: int) -> Iterator[UnlabelledClips]:
-        self.mixture.device = self.device
-        return map(self._tokenized, self.mixture.batches(share, step))
+        return map(self._tokenized, super().batches(share, step))
 
     def held_out(self) -> list[UnlabelledClips]:
         """Clips of all rates for the losses, clips of one rate for the probe: there a turn is a yaw rate."""
-        size = self.model.config.image_height, self.model.config.image_width
-        count, probes = max(self.config.held_out_clips, 2), self.config.probe_clips
-        clips = held_out_clips(self.config, size, self.device, count, VALIDATION_SEED)
+        clips = self.held_out_clips(max(self.config.held_out_clips, 2))
         seen = [replace(self._tokenized(batch), yaw_rate_BS=None, speed_BS=None) for batch in clips]
-        return seen + held_out_clips(self.config, size, self.device, probes, PROBE_SEED, one_rate=True)
-
-    def data_report(self) -> dict[str, float]:
-        return {"left_out": float(self.mixture.left_out)} if self.mixture.readers else {}
+        return seen + self.held_out_clips(self.config.probe_clips, PROBE_SEED, one_rate=True)
 
     def _cross_entropy(self, batch: UnlabelledClips, actions_BSK: Tensor) -> Tensor:
         logits_BSNK = self.model.predict_codes(batch.codes_BTN, actions_BSK, batch.intervals_BS)
