@@ -6,14 +6,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.task import Future
@@ -31,6 +29,7 @@ from lapose_ros import messages, parameters
 from lapose_ros.camera_info import CameraInfoTopic
 from lapose_ros.estimator import Estimator
 from lapose_ros.image_topic import ImageTopic
+from lapose_ros.processes import run_program
 from lapose_ros.publishers import Publishers
 from lapose_ros.reporter import Reporter
 from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy
@@ -241,7 +240,10 @@ def _check_parameters(changed: list[Parameter]) -> SetParametersResult:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is stopped; exit code 2 and one line where it cannot go on."""
-    rclpy.init(args=arguments)
+    return run_program(_run, arguments)
+
+
+def _run() -> int:
     node = None
     try:
         node = EgoMotionNode()
@@ -249,19 +251,10 @@ def main(arguments: list[str] | None = None) -> int:
             rclpy.spin_until_future_complete(node, node.failed)
         return 2 if node.failed.done() else 0
     except ParameterException as error:
-        print(f"lapose: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except Exception:
-        if rclpy.ok():  # else it is an interrupt that shuts rclpy down under our feet
-            raise
-        return 0
+        raise LaposeError(str(error)) from None
     finally:
         if node is not None:
             node.destroy_node()
-        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
-            rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
+from lapose_core.errors import LaposeError
+
 
 @contextmanager
 def running_node(*parameters: str, log_level: str = "info") -> Iterator[subprocess.Popen]:
-    """The ego-motion node as a process of its own, as on a vehicle, with parameters NAME:=VALUE; interrupted at the end."""
+    """The ego-motion node as a process of its own, with parameters NAME:=VALUE; interrupted at the end."""
     command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", "--log-level", log_level]
     command += [word for parameter in parameters for word in ("-p", parameter)]
     with subprocess.Popen(command) as process:
@@ -43,11 +45,31 @@ def spinning(node: Node) -> Iterator[None]:
     try:
         yield
     finally:
-        shut_down()
+        _shut_down()
         thread.join()
 
 
-def shut_down() -> None:
-    """Shut rclpy down, if nothing else has."""
+def run_program(program: Callable[[], int], arguments: list[str] | None) -> int:
+    """Run what a command does, between rclpy's start and its end; returns the exit code.
+
+    Interrupted in between, it has done what was wanted; a LaposeError is one line and exit code 2.
+    """
+    rclpy.init(args=arguments)
+    try:
+        return program()
+    except LaposeError as error:
+        print(f"lapose: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except Exception:
+        if rclpy.ok():  # else it is an interrupt that shuts rclpy down under our feet
+            raise
+        return 0
+    finally:
+        _shut_down()
+
+
+def _shut_down() -> None:
     with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
         rclpy.try_shutdown()
