@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lapose_core.data.preprocess import PrincipalPoint, source_fov_x
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import adjoint, make_pose
 from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.backend import Backend
-from lapose_core.runtime.preprocess import PrincipalPoint, source_fov_x
 from lapose_core.runtime.window import Window
 
 #: Nothing is known better than this (m^2 and rad^2; 0.1 mm, 0.006 degrees): a covariance of zero breaks filters.

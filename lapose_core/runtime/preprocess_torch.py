@@ -1,4 +1,4 @@
-"""The preprocessing of `preprocess.py` in torch: on a GPU the camera's bytes cross the bus once, as they are.
+"""The preprocessing of `data/preprocess.py` in torch: on a GPU the camera's bytes cross the bus once, as they are.
 
 The arithmetic is that of OpenCV without its rounding in between, so that results differ by at most one of 255 levels in
 a pixel.
@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lapose_core.data.encodings import UndecodableFrameError
+from lapose_core.data.preprocess import Crop, Image, PrincipalPoint, find_crop
 from lapose_core.data.raw_image import RawImage
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.replay import Replay
-from lapose_core.runtime.preprocess import Crop, Image, PrincipalPoint, find_crop
 
 #: Encoding -> (bytes a pixel, places of red, green and blue among them).
 _CHANNELS = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lapose_core.data.encodings import SUPPORTED_ENCODINGS, UndecodableFrameError
+from lapose_core.data.preprocess import find_crop, prepare_frame, source_fov_x
 from lapose_core.data.raw_image import RawImage
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
-from lapose_core.runtime.preprocess import find_crop, prepare_frame, source_fov_x
 
 TINY = preset("tiny")  # 128x64
 

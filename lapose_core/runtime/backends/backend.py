@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
 from lapose_core.model.config import ModelConfig
-from lapose_core.runtime.preprocess import Image, PrincipalPoint, prepare_frame
 
 #: The model's input, (3, H, W) uint8 RGB where the backend wants it: a numpy array or a tensor on its device.
 PreparedFrame: TypeAlias = Any

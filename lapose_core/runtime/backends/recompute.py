@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lapose_core.data.preprocess import Image, PrincipalPoint
 from lapose_core.runtime.backends.backend import Backend, DecodedMotions, Features, PreparedFrame
-from lapose_core.runtime.preprocess import Image, PrincipalPoint
 
 
 class RecomputingBackend:
