@@ -106,8 +106,8 @@ class Statistics:
         preprocessing, inference: seconds from the message to the model's input, and from there to the motion.
         latency: seconds from an image's arrival to its odometry, waiting included.
         images, odometry: rates.
-        window_fill: frames in the window.
-        motion: the newest, or None.
+        window_fill: frames in the window, at its newest step.
+        motion: the newest step's, or None.
     """
 
     def __init__(self) -> None:
