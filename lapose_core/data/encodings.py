@@ -71,11 +71,7 @@ def decode_image(
     """
     if encoding in _PLANAR:
         return _decode_planar(data, height, width, encoding, step or width)
-    if encoding not in _CONVERSIONS:
-        raise LaposeError(
-            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
-        )
-    pixel_bytes, conversion = _CONVERSIONS[encoding]
+    pixel_bytes, conversion = _conversion(encoding)
     rows = _rows(data, height, width * pixel_bytes, step)
     image: np.ndarray = rows.reshape(height, width, pixel_bytes)
     if encoding in _SIXTEEN_BIT:
@@ -86,6 +82,16 @@ def decode_image(
         except cv2.error:
             raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}") from None
     return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype == np.uint16 else image
+
+
+def has_planes(encoding: str) -> bool:
+    """Whether an image is a plane of brightness and one of colours, and not row after row of pixels."""
+    return encoding in _PLANAR
+
+
+def row_bytes(encoding: str, width: int) -> int:
+    """Bytes of an unpadded row, where there are planes of one of the brightness; raises LaposeError where unknown."""
+    return width if encoding in _PLANAR else width * _conversion(encoding)[0]
 
 
 def decode_compressed(data: ImageBytes) -> np.ndarray:
@@ -101,6 +107,14 @@ def decode_compressed(data: ImageBytes) -> np.ndarray:
     if image_bgr is None:
         raise UndecodableFrameError(f"{buffer.size} bytes are no image in a format that OpenCV reads, such as JPEG")
     return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+
+
+def _conversion(encoding: str) -> tuple[int, int | None]:
+    if encoding not in _CONVERSIONS:
+        raise LaposeError(
+            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
+        )
+    return _CONVERSIONS[encoding]
 
 
 def _decode_planar(data: ImageBytes, height: int, width: int, encoding: str, step: int) -> np.ndarray:
