@@ -11,7 +11,8 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from lapose_core.data.encodings import decode_compressed, decode_image
+from lapose_core.data.encodings import decode_compressed
+from lapose_core.data.raw_image import RawImage
 from lapose_core.geometry import invert_pose, make_pose, quaternion_of
 from lapose_core.motion import Motion
 from lapose_core.runtime.body import BodyOdometry
@@ -33,14 +34,15 @@ def time_message(stamp_ns: int) -> Time:
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
-def image_of(message: Image | CompressedImage) -> np.ndarray:
-    """RGB image (H, W, 3) uint8; raises LaposeError where the message holds none that can be read.
+def image_of(message: Image | CompressedImage) -> np.ndarray | RawImage:
+    """A raw image's bytes as they are, without a copy; a compressed one decoded, (H, W, 3) uint8 RGB.
 
-    Not by cv_bridge: the decoder is that of recorded bags, so that both give the same numbers.
+    The decoders are those of recorded bags, so that both give the same numbers. Raises LaposeError where the message
+    holds nothing that can be read.
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data)
-    return decode_image(
+    return RawImage(
         message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
     )
 
