@@ -28,7 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
-from lapose.msg import EgoMotion
+from lapose.msg import Status
 from nav_msgs.msg import Odometry
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -55,10 +55,10 @@ class Camera(Node):
         super().__init__("benchmark_camera")
         self.published_s: dict[int, float] = {}
         self.latencies_s: list[float] = []
-        self.newest = EgoMotion()
+        self.newest = Status()
         self._publisher = self.create_publisher(Image, TOPIC, qos_profile_sensor_data)
         self.create_subscription(Odometry, "/lapose/odometry", self._receive, 100)
-        self.create_subscription(EgoMotion, "/lapose/ego_motion", lambda message: setattr(self, "newest", message), 10)
+        self.create_subscription(Status, "/lapose/status", lambda message: setattr(self, "newest", message), 10)
 
     def has_listener(self) -> bool:
         return self._publisher.get_subscription_count() > 0
