@@ -125,6 +125,8 @@ class Estimator:
         finished_s = time.monotonic()
 
         self._node.outputs.publish_odometry(step.body, self._node.parameters)
+        if step.camera.is_step:
+            self._node.outputs.extend_path(step.body, self._node.parameters)
         self._note(step, ready_s - started_s, finished_s - ready_s, time.monotonic() - arrival.arrived_s)
         if step.camera.is_step and step.camera.motion is not None:
             self._node.outputs.publish_ego_motion(lambda: self._ego_motion(step.camera, header.frame_id))

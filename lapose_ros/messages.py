@@ -38,8 +38,8 @@ def time_message(stamp_ns: int) -> Time:
 def image_of(message: Image | CompressedImage) -> np.ndarray | RawImage:
     """A raw image's bytes as they are, without a copy; a compressed one decoded, (H, W, 3) uint8 RGB.
 
-    The decoders are those of recorded bags, so that both give the same numbers; cv_bridge has encodings that they do not
-    know. Raises LaposeError where the message holds nothing that can be read.
+    The decoders are those of recorded bags, so that both give the same numbers; cv_bridge has the encodings that are
+    left. Raises LaposeError where the message holds nothing that can be read.
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data)

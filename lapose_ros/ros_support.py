@@ -1,7 +1,7 @@
 """What ROS 2 lacks in places: lifecycle nodes that last, and the little that is needed of packages that may be missing.
 
-The wheels on PyPI have no tf2_ros, cv_bridge, tf_transformations and sensor_msgs_py; a full ROS 2 has them, and then they are
-used. With them and without, the numbers are the same; cv_bridge alone adds something, more encodings.
+The wheels on PyPI have no tf2_ros, cv_bridge, tf_transformations and sensor_msgs_py; a full ROS 2 has them, and then
+they are used. With them and without, the numbers are the same; cv_bridge alone adds something, more encodings.
 """
 
 from __future__ import annotations

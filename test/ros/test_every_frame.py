@@ -41,7 +41,9 @@ def test_each_image_has_odometry_and_transform_and_the_window_is_as_without_thos
     wait_until(lambda: bool(statuses) and statuses[-1].frames_processed == 11)
     assert (statuses[-1].window_fill, statuses[-1].frames_left_out, statuses[-1].frames_dropped) == (3, 0, 0)
 
-    # The motions are those of the steps: a chain.
+    # Motions and path are those of the steps: a chain.
+    wait_until(lambda: len(drive.paths) == 3)
+    assert [pose.header for pose in drive.paths[-1].poses] == [o.header for o in drive.odometry[:9:4]]
     wait_until(lambda: len(drive.ego_motions) == 2)
     chain = [(stamp_ns(m.previous_stamp), stamp_ns(m.header.stamp)) for m in drive.ego_motions]
     assert chain == [(START_NS, START_NS + STEP_NS), (START_NS + STEP_NS, START_NS + 2 * STEP_NS)]
