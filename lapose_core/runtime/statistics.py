@@ -103,8 +103,8 @@ class Statistics:
     """What is counted and measured since activation.
 
     Attributes:
-        preprocessing, inference: seconds from the message to a decompressed and rectified image, and from there, by crop,
-            colours, shrinking and the model, to the motion.
+        preprocessing, inference: seconds from the message to a decompressed and rectified image, and from there, by
+            crop, colours, shrinking and the model, to the motion.
         latency: seconds from an image's arrival to its odometry, waiting included.
         images, odometry: rates.
         window_fill: frames in the window, at its newest step.
