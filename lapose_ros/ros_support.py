@@ -34,11 +34,11 @@ except ImportError:
     tf2_ros = None
 try:
     import cv_bridge
-except ImportError:
+except (ImportError, AttributeError):  # the latter of one that was built for an older numpy
     cv_bridge = None
 try:
     import tf_transformations
-except ImportError:
+except (ImportError, AttributeError):  # the latter of an old transforms3d beside a new numpy
     tf_transformations = None
 try:
     from sensor_msgs_py import point_cloud2
