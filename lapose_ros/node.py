@@ -33,7 +33,7 @@ from lapose_ros.estimator import Estimator
 from lapose_ros.image_topic import ImageTopic
 from lapose_ros.publishers import Publishers
 from lapose_ros.reporter import Reporter
-from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy
+from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy, spin_until
 from lapose_ros.services import Services
 
 
@@ -254,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         node = EgoMotionNode()
         if not node.failed.done():
-            rclpy.spin_until_future_complete(node, node.failed)
+            spin_until(node, node.failed)
         return 2 if node.failed.done() else 0
     except ParameterException as error:
         print(f"lapose: {error}", file=sys.stderr)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rclpy.node import Node
 from rclpy.serialization import serialize_message
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -17,8 +21,15 @@ from lapose_core.errors import LaposeError
 from lapose_core.geometry import invert_pose, make_pose
 from lapose_ros import ros_support
 from lapose_ros.messages import image_of, transform_message
-from lapose_ros.ros_support import create_cloud, create_transform_lookup, decode_by_cv_bridge, rotation_from_rpy
+from lapose_ros.ros_support import (
+    create_cloud,
+    create_transform_lookup,
+    decode_by_cv_bridge,
+    rotation_from_rpy,
+    spin_until,
+)
 
+from .conftest import participant
 from .drive import HEIGHT, STEP_NS, WIDTH, latched, picture, raw_message, wait_until
 
 ANGLE = st.floats(-3.1, 3.1)
@@ -142,3 +153,17 @@ def test_cv_bridge_says_what_it_does_not_know_and_what_is_damaged():
         message.encoding = encoding
         with pytest.raises(LaposeError, match=f"'{encoding}' is not supported, nor by cv_bridge"):
             image_of(message)
+
+
+def test_spinning_leaves_nothing_behind_in_the_future_and_ends_with_it():
+    with participant() as context:
+        node, future, turns = Node("spinner", context=context), Future(), []
+        node.create_timer(0.001, lambda: turns.append(len(future._callbacks)))
+        thread = threading.Thread(target=spin_until, args=(node, future), daemon=True)
+        thread.start()
+        wait_until(lambda: len(turns) > 50)
+        future.set_result("done")
+        thread.join(10.0)
+        assert not thread.is_alive()
+        node.destroy_node()
+    assert max(turns) == 1
