@@ -40,7 +40,6 @@ DRIVE = ROOT / "demo" / "drive"
 TOPIC = "/benchmark/image"
 PICTURES = 32
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Camera(Node):
@@ -70,7 +69,10 @@ class Camera(Node):
 
 
 class Usage:
-    """CPU time and memory of a process, from /proc."""
+    """CPU time and memory of a process, from /proc.
+
+    Memory is the process's own: that which DDS shares with the publisher and that of mapped files are not counted.
+    """
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
@@ -81,8 +83,9 @@ class Usage:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def sample_memory(self) -> None:
-        pages = int((self._folder / "statm").read_text().split()[1])
-        self.memory_mb.append((time.monotonic(), pages * _PAGE / 1e6))
+        lines = (self._folder / "status").read_text().splitlines()
+        kib = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+        self.memory_mb.append((time.monotonic(), kib * 1024 / 1e6))
 
     def slope_mb_per_minute(self) -> float:
         """By least squares over the second half: the first one still fills caches."""
@@ -142,7 +145,7 @@ def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float,
         "lost on the way": published - answered - node_dropped,
         "CPU %": 100 * cpu_s / passed_s,
         "node's CPU ms a frame": 1e3 * cpu_s / max(1, answered),
-        "memory MB": usage.memory_mb[-1][1],
+        "own memory MB": usage.memory_mb[-1][1],
         "slope MB/min": usage.slope_mb_per_minute(),
     }
 

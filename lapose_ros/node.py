@@ -32,14 +32,14 @@ from lapose_ros.image_topic import ImageTopic
 from lapose_ros.processes import run_program
 from lapose_ros.publishers import Publishers
 from lapose_ros.reporter import Reporter
-from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy
+from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy, spin_until
 from lapose_ros.services import Services
 
 
 class EgoMotionNode(SteadyLifecycleNode):
     """Watches a camera and says how the vehicle moves.
 
-    Callbacks only choose frames by their stamps; decoding and the model run in the thread of the `Estimator`, on the
+    Callbacks only judge frames by their stamps; decoding and the model run in the thread of the `Estimator`, on the
     newest frame. Unless `autostart` is false the node configures and activates itself.
 
     Attributes:
@@ -161,8 +161,16 @@ class EgoMotionNode(SteadyLifecycleNode):
         if self._configured:
             config = self._odometer.odometer.config
             self._odometer.odometer.config = replace(config, max_gap_s=self.parameters.max_gap_s)
-        if self.estimator is not None and self.parameters.rate_hz != before.rate_hz:
-            self._sampler = FrameSampler(self.parameters.rate_hz)
+        given = self.parameters
+        if self.estimator is not None and (given.rate_hz, given.every_frame) != (before.rate_hz, before.every_frame):
+            self._sampler = FrameSampler(given.rate_hz)
+            self.estimator.follow_rate()
+
+    @property
+    def takes_every_frame(self) -> bool:
+        """Whether images between the window's steps go through the model too."""
+        every_frame = self.parameters.every_frame
+        return self.backend.on_gpu if every_frame == "auto" else every_frame == "always"
 
     def fail(self, line: str) -> None:
         """Say why the node cannot go on; whoever spins it sees `failed`."""
@@ -201,7 +209,7 @@ class EgoMotionNode(SteadyLifecycleNode):
             self._sampler = FrameSampler(self.parameters.rate_hz)
             self.estimator.start_anew()
         self.newest_image = (stamp_ns, message.header.frame_id)
-        if not self._sampler.takes(stamp_ns):
+        if not self.takes_every_frame and not self._sampler.takes(stamp_ns):
             statistics.counts.left_out += 1
             return
         self.estimator.put(message, arrived_s)
@@ -248,7 +256,7 @@ def _run() -> int:
     try:
         node = EgoMotionNode()
         if not node.failed.done():
-            rclpy.spin_until_future_complete(node, node.failed)
+            spin_until(node, node.failed)
         return 2 if node.failed.done() else 0
     except ParameterException as error:
         raise LaposeError(str(error)) from None

@@ -45,7 +45,14 @@ class Parameters:
     )
     camera_info_topic: str = _parameter("", "Topic of the CameraInfo; empty: camera_info beside the images.")
     rate_hz: float = _parameter(
-        4.0, "Frames a second that the window takes; frames between are left out.", limits=(0.1, 120.0), changeable=True
+        4.0, "Frames a second that the window takes: its steps.", limits=(0.1, 120.0), changeable=True
+    )
+    every_frame: str = _parameter(
+        "auto",
+        "Whether images between the window's steps have an odometry too, measured against its last frame: always, "
+        "never (they are left out), or auto: where the model runs on a GPU.",
+        choices=("auto", "always", "never"),
+        changeable=True,
     )
     model: str = _parameter("compact", "Name of an installed model, or the path of a model folder.")
     backend: str = _parameter(

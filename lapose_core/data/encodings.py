@@ -71,11 +71,7 @@ def decode_image(
     """
     if encoding in _PLANAR:
         return _decode_planar(data, height, width, encoding, step or width)
-    if encoding not in _CONVERSIONS:
-        raise LaposeError(
-            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
-        )
-    pixel_bytes, conversion = _CONVERSIONS[encoding]
+    pixel_bytes, conversion = _conversion(encoding)
     image = np.ascontiguousarray(view_pixels(data, height, width, pixel_bytes, step))
     if encoding in _SIXTEEN_BIT:
         image = image.view(">u2" if is_bigendian else "<u2")[..., 0].astype(np.uint16)
@@ -85,6 +81,16 @@ def decode_image(
         except cv2.error:
             raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}") from None
     return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype == np.uint16 else image
+
+
+def has_planes(encoding: str) -> bool:
+    """Whether an image is a plane of brightness and one of colours, and not row after row of pixels."""
+    return encoding in _PLANAR
+
+
+def row_bytes(encoding: str, width: int) -> int:
+    """Bytes of an unpadded row, where there are planes of one of the brightness; raises LaposeError where unknown."""
+    return width if encoding in _PLANAR else width * _conversion(encoding)[0]
 
 
 def decode_compressed(data: ImageBytes) -> np.ndarray:
@@ -115,6 +121,14 @@ def view_pixels(data: ImageBytes, height: int, width: int, pixel_bytes: int, ste
             f"{buffer.size} bytes do not fill {height} rows of {row_bytes} bytes at a step of {step}"
         )
     return np.lib.stride_tricks.as_strided(buffer, (height, width, pixel_bytes), (step, pixel_bytes, 1))
+
+
+def _conversion(encoding: str) -> tuple[int, int | None]:
+    if encoding not in _CONVERSIONS:
+        raise LaposeError(
+            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
+        )
+    return _CONVERSIONS[encoding]
 
 
 def _decode_planar(data: ImageBytes, height: int, width: int, encoding: str, step: int) -> np.ndarray:

@@ -115,12 +115,9 @@ def run(
         for frame in tqdm(source, total=source.frame_count, unit="frame", disable=not progress):
             started = time.perf_counter()
             try:
-                if steps.wants(frame.stamp_ns):
-                    odometries.append(odometer.register_frame(frame))
-                    steps.keep(frame.stamp_ns)
-                    motions += [odometries[-1].motion] if odometries[-1].motion is not None else []
-                else:
-                    odometries.append(odometer.measure_frame(frame))
+                odometries.append(odometer.take_frame(frame, steps))
+                if odometries[-1].is_step and odometries[-1].motion is not None:
+                    motions.append(odometries[-1].motion)
             except LaposeError as error:
                 # From the very first frame it is the source that does not fit, not one frame that is bad.
                 if not odometries:

@@ -11,7 +11,6 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage
 from tf2_msgs.msg import TFMessage
 
-import lapose_ros.node
 from lapose_core.geometry import invert_pose, make_pose, rotation_vector_of
 from lapose_core.runtime.body import se3_logarithm
 from lapose_ros.messages import pose_of, stamp_ns
@@ -142,20 +141,6 @@ def test_parameter_that_needs_a_restart_is_read_only(start_drive):
     result = drive.node.set_parameters([Parameter("odom_frame", value="elsewhere")])[0]
     assert not result.successful
     assert "read-only" in result.reason
-
-
-@pytest.fixture
-def slow_model(monkeypatch):
-    """The real backend, as if on a machine that takes 0.2 s for a frame."""
-    open_backend = lapose_ros.node.open_backend
-
-    def open_slow(*arguments, **options):
-        backend = open_backend(*arguments, **options)
-        tokenize = backend.tokenize
-        backend.tokenize = lambda frame: (time.sleep(0.2), tokenize(frame))[1]
-        return backend
-
-    monkeypatch.setattr(lapose_ros.node, "open_backend", open_slow)
 
 
 def test_callbacks_do_not_wait_for_a_slow_model_and_the_newest_frame_wins(start_drive, slow_model):

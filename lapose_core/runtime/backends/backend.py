@@ -40,10 +40,17 @@ class DecodedMotions:
 
 
 class Backend(Protocol):
-    """Runs the model on one machine. What `prepare` and `tokenize` give stays on the backend's device."""
+    """Runs the model on one machine. What `prepare` and `tokenize` give stays on the backend's device.
+
+    Attributes:
+        name: as asked for, of `BACKENDS`.
+        config: the model's.
+        on_gpu: whether a frame costs the CPU next to nothing.
+    """
 
     name: str
     config: ModelConfig
+    on_gpu: bool
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
         """The model's input from a source's image; see `prepare_frame`."""
@@ -62,6 +69,7 @@ class GraphBackend:
     """A `Backend` of the three graphs; subclasses say how arrays reach their engine (`_enter`) and leave it."""
 
     name: str
+    on_gpu = False
 
     def __init__(self, config: ModelConfig, tokenizer: Graph, inverse_dynamics: Graph, pose_head: Graph) -> None:
         self.config = config

@@ -29,6 +29,7 @@ class TensorBackend(GraphBackend):
         stream: torch.cuda.Stream | None,
     ) -> None:
         super().__init__(config, *graphs)
+        self.on_gpu = device.type == "cuda"
         self._device, self._stream = device, stream
         self._preparer = TensorPreparer(config, device, stream) if stream is not None else None
 
