@@ -13,9 +13,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from lapose_core.data.preprocess import Image
 from lapose_core.data.raw_image import RawImage
 from lapose_core.errors import LaposeError
-from lapose_core.data.preprocess import Image
 
 #: Distortion model -> how many coefficients it may have; fewer of `plumb_bob` are filled up with zeros.
 DISTORTION_MODELS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (0, 8, 12, 14), "equidistant": (0, 4)}
