@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.measure import wait_for
 from lapose_core.model.graphs import model_graphs
 from lapose_core.model.lapose import LAPose
 
@@ -37,9 +39,9 @@ class Work:
 def measure_peaks(device: torch.device) -> Peaks:
     """Large square products, and a copy of a large block (read and written)."""
     size = 8192 if device.type == "cuda" else 2048
-    float32 = _best_rate(device, torch.float32, size)
+    float32 = best_rate(device, torch.float32, size)
     # Without half kernels a CPU takes minutes.
-    half = _best_rate(device, torch.float16, size) if device.type == "cuda" else float32
+    half = best_rate(device, torch.float16, size) if device.type == "cuda" else float32
     block = torch.empty(2**30 if device.type == "cuda" else 2**27, dtype=torch.uint8, device=device)
     other = torch.empty_like(block)
     return Peaks(float32, half, 2 * block.numel() / _best_s(device, lambda: other.copy_(block)))
@@ -57,19 +59,18 @@ def count_work(model: LAPose) -> Work:
     return Work(flops, 4.0 * sum(parameter.numel() for parameter in model.parameters()))
 
 
-def _best_rate(device: torch.device, dtype: torch.dtype, size: int) -> float:
+def best_rate(device: torch.device, dtype: torch.dtype, size: int) -> float:
+    """Operations a second of a product of two (size, size) matrices."""
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     return 2 * size**3 / _best_s(device, lambda: a @ b)
 
 
-def _best_s(device: torch.device, call, repeats: int = 7) -> float:
+def _best_s(device: torch.device, call: Callable[[], object], repeats: int = 7) -> float:
     seconds = []
     for _ in range(repeats):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait_for(device)
         started = time.perf_counter()
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait_for(device)
         seconds.append(time.perf_counter() - started)
     return float(np.min(seconds))

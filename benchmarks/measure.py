@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lapose_core.runtime.backends.gpu import find_gpu
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,44 @@ class Latency:
         return cls(len(seconds), p50, p95, p99, round(1e3 * cpu_seconds / len(seconds), 3))
 
 
-def time_calls(call: Callable[[], object], *, count: int, at_most_s: float, warm_up: int = 3) -> Latency:
-    """Call again and again, `count` times or until the time is up (3 calls at least)."""
+def time_calls(
+    call: Callable[[], object],
+    *,
+    count: int,
+    at_most_s: float = math.inf,
+    warm_up: int = 3,
+    device: torch.device | None = None,
+) -> Latency:
+    """Call again and again, `count` times or until the time is up (3 calls at least).
+
+    Args:
+        device: what the calls leave to do in its queue counts as theirs.
+    """
     for _ in range(warm_up):
         call()
     seconds: list[float] = []
     cpu_started, started = time.process_time(), time.perf_counter()
     while len(seconds) < count and (len(seconds) < 3 or time.perf_counter() - started < at_most_s):
+        wait_for(device)
         before = time.perf_counter()
         call()
+        wait_for(device)
         seconds.append(time.perf_counter() - before)
     return Latency.of(seconds, time.process_time() - cpu_started)
+
+
+def wait_for(device: torch.device | None) -> None:
+    """Until a GPU has done what is in its queue."""
+    if device is not None and device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def device_name(device: torch.device) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def machine() -> dict[str, Any]:

@@ -15,22 +15,16 @@ import argparse
 import array
 import itertools
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import rclpy
-from lapose.msg import EgoMotion
+from lapose.msg import Status
 from nav_msgs.msg import Odometry
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -39,13 +33,13 @@ from benchmarks.measure import Latency, machine, print_machine, print_table, tim
 from benchmarks.orb import OrbFivePoint
 from lapose_core.data.open import open_source
 from lapose_ros.messages import stamp_ns, time_message
+from lapose_ros.processes import running_node, spinning
 
 ROOT = Path(__file__).resolve().parents[1]
 DRIVE = ROOT / "demo" / "drive"
 TOPIC = "/benchmark/image"
 PICTURES = 32
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Camera(Node):
@@ -55,10 +49,10 @@ class Camera(Node):
         super().__init__("benchmark_camera")
         self.published_s: dict[int, float] = {}
         self.latencies_s: list[float] = []
-        self.newest = EgoMotion()
+        self.newest = Status()
         self._publisher = self.create_publisher(Image, TOPIC, qos_profile_sensor_data)
         self.create_subscription(Odometry, "/lapose/odometry", self._receive, 100)
-        self.create_subscription(EgoMotion, "/lapose/ego_motion", lambda message: setattr(self, "newest", message), 10)
+        self.create_subscription(Status, "/lapose/status", lambda message: setattr(self, "newest", message), 10)
 
     def has_listener(self) -> bool:
         return self._publisher.get_subscription_count() > 0
@@ -75,7 +69,10 @@ class Camera(Node):
 
 
 class Usage:
-    """CPU time and memory of a process, from /proc."""
+    """CPU time and memory of a process, from /proc.
+
+    Memory is the process's own: that which DDS shares with the publisher and that of mapped files are not counted.
+    """
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
@@ -86,49 +83,14 @@ class Usage:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def sample_memory(self) -> None:
-        pages = int((self._folder / "statm").read_text().split()[1])
-        self.memory_mb.append((time.monotonic(), pages * _PAGE / 1e6))
+        lines = (self._folder / "status").read_text().splitlines()
+        kib = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+        self.memory_mb.append((time.monotonic(), kib * 1024 / 1e6))
 
     def slope_mb_per_minute(self) -> float:
         """By least squares over the second half: the first one still fills caches."""
         samples = np.array(self.memory_mb[len(self.memory_mb) // 2 :])
         return float(np.polyfit(samples[:, 0] / 60, samples[:, 1], 1)[0]) if len(samples) > 2 else float("nan")
-
-
-@contextmanager
-def running_node(rate_hz: float, backend: str, parameters: list[str]) -> Iterator[subprocess.Popen]:
-    given = [
-        f"image_topic:={TOPIC}",
-        f"rate_hz:={max(rate_hz, 0.1)}",
-        f"backend:={backend}",
-        "camera_tf_timeout_s:=0.0",
-    ]
-    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", "--log-level", "warn"]
-    command += [word for parameter in given + parameters for word in ("-p", parameter)]
-    with subprocess.Popen(command) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-@contextmanager
-def spinning(node: Node) -> Iterator[None]:
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            rclpy.spin(node)
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
-        thread.join()
 
 
 def pictures(source: Path, width: int, height: int) -> list[np.ndarray]:
@@ -183,7 +145,7 @@ def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float,
         "lost on the way": published - answered - node_dropped,
         "CPU %": 100 * cpu_s / passed_s,
         "node's CPU ms a frame": 1e3 * cpu_s / max(1, answered),
-        "memory MB": usage.memory_mb[-1][1],
+        "own memory MB": usage.memory_mb[-1][1],
         "slope MB/min": usage.slope_mb_per_minute(),
     }
 
@@ -194,7 +156,8 @@ def time_node(
     rclpy.init()
     camera = Camera()
     messages = [image_message(image) for image in images]
-    with running_node(rate_hz, backend, parameters) as node, spinning(camera):
+    given = f"image_topic:={TOPIC}", f"rate_hz:={max(rate_hz, 0.1)}", f"backend:={backend}", "camera_tf_timeout_s:=0.0"
+    with running_node(*given, *parameters, log_level="warn") as node, spinning(camera):
         give_up_s = time.monotonic() + 120.0
         while not camera.has_listener():
             if node.poll() is not None or time.monotonic() > give_up_s:

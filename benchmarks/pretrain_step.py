@@ -1,8 +1,8 @@
 """Pretraining's throughput as a share of the machine's matrix peak: python -m benchmarks.pretrain_step [CONFIG]
 
-Peak: an 8192 x 8192 x 8192 bf16 matrix product, timed in the same run. FLOPs: counted over one step, forward and
-backward, codes and actions included. Target: 35 % of the peak for `compact` on an H100. Prints the time of a step's
-parts, what the largest kernels take, and a JSON line.
+Peak: an 8192 x 8192 x 8192 bf16 matrix product, the best of several in the same run. FLOPs: counted over one step,
+forward and backward, codes and actions included. Target: 35 % of the peak for `compact` on an H100. Prints the time of
+a step's parts, what the largest kernels take, and a JSON line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.floor import best_rate
+from benchmarks.measure import device_name, time_calls, wait_for
 from lapose_core.model.config import VQVAE_PRESETS, preset
 from lapose_core.model.vqvae import VQVAE
 from lapose_core.training.checkpoint import save_checkpoint
@@ -46,21 +47,23 @@ def main() -> None:
     engine = _engine(config, folder, options.matching)
     device = engine.fabric.device
     repeats = options.repeats if device.type == "cuda" else 2
-    untokenised = engine.stage.mixture
-    untokenised.device = device
-    drawn = untokenised.batches(engine.share, 0)
+    drawn = engine.stage.mixture.batches(engine.share, 0, device)
     source = engine.stage.batches(engine.share, 0)
     clips = next(drawn)
     batch = engine.stage._tokenized(clips)
+
+    def median_ms(action: Callable[[], object]) -> float:
+        return time_calls(action, count=repeats, warm_up=5, device=device).p50
+
     times = {
-        "draw": _median_ms(lambda: next(drawn), device, repeats),
-        "codes": _median_ms(lambda: engine.stage._tokenized(clips), device, repeats),
-        "step without drawing": _median_ms(lambda: engine.train_step(batch), device, repeats),
-        "whole step": _median_ms(lambda: engine.train_step(next(source)), device, repeats),
+        "draw": median_ms(lambda: next(drawn)),
+        "codes": median_ms(lambda: engine.stage._tokenized(clips)),
+        "step without drawing": median_ms(lambda: engine.train_step(batch)),
+        "whole step": median_ms(lambda: engine.train_step(next(source))),
     }
-    peak = _matrix_peak(device)
+    peak = best_rate(device, torch.bfloat16, 8192 if device.type == "cuda" else 512)
     rate = flops / (times["whole step"] * 1e-3)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    name = device_name(device)
     size = preset(config.preset)
     print(f"{name}: {config.clips} clips of {config.frames} frames at {size.image_width}x{size.image_height}")
     for part, milliseconds in times.items():
@@ -103,37 +106,14 @@ def _count_flops(config: PretrainConfig, folder: Path, matching: str) -> float:
     return counter.get_total_flops() / COUNTED_CLIPS
 
 
-def _matrix_peak(device: torch.device) -> float:
-    """FLOP/s of a large bf16 matrix product."""
-    side = 8192 if device.type == "cuda" else 512
-    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    return 2 * side**3 / (_median_ms(lambda: a @ b, device, 20) * 1e-3)
-
-
-def _median_ms(action: Callable[[], object], device: torch.device, repeats: int) -> float:
-    times = []
-    for _ in range(repeats + 5):
-        _wait(device)
-        started = time.perf_counter()
-        action()
-        _wait(device)
-        times.append((time.perf_counter() - started) * 1e3)
-    return sorted(times[5:])[repeats // 2]
-
-
 def _profile(action: Callable[[], object], device: torch.device, kernels: int) -> str:
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     with profile(activities=activities) as profiler:
         for _ in range(3):
             action()
-        _wait(device)
+        wait_for(device)
     order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     return profiler.key_averages().table(sort_by=order, row_limit=kernels, max_name_column_width=90)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

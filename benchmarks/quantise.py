@@ -21,7 +21,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from lapose_core.data.open import open_source
-from lapose_core.models import find_model
+from lapose_core.models import GRAPHS, find_model
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.odometer import Odometer
 
@@ -41,7 +41,7 @@ class Recorded(CalibrationDataReader):
 def record_inputs(model_dir: Path, source: Path, rate_hz: float) -> dict[str, list[dict[str, Any]]]:
     """Graph -> its inputs at each of the first frames of a drive."""
     backend = OnnxRuntimeBackend(model_dir)
-    inputs: dict[str, list[dict[str, Any]]] = {"tokenizer": [], "inverse_dynamics": [], "pose_head": []}
+    inputs: dict[str, list[dict[str, Any]]] = {graph: [] for graph in GRAPHS}
     for name, seen in inputs.items():
         graph = getattr(backend, f"_{name}")
 
@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--model", default="compact")
     parser.add_argument("--rate", type=float, default=4.8)
-    parser.add_argument("--graphs", nargs="+", default=["tokenizer", "inverse_dynamics", "pose_head"])
+    parser.add_argument("--graphs", nargs="+", default=list(GRAPHS))
     options = parser.parse_args()
     model_dir = find_model(options.model)
     shutil.copytree(model_dir, options.output, dirs_exist_ok=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from benchmarks.measure import device_name, time_calls
 from lapose_core.model.config import preset
 from lapose_core.training.config import TrainConfig
 from lapose_core.training.pose import pose_engine
@@ -29,15 +30,8 @@ def main() -> None:
     repeats = REPEATS if device.type == "cuda" else 2
     source = trainer.stage.batches(trainer.share, 0)
 
-    def median_ms(action) -> float:
-        times = []
-        for _ in range(repeats + 3):
-            _wait(device)
-            started = time.perf_counter()
-            action()
-            _wait(device)
-            times.append((time.perf_counter() - started) * 1e3)
-        return sorted(times[3:])[repeats // 2]
+    def median_ms(action: Callable[[], object]) -> float:
+        return time_calls(action, count=repeats, device=device).p50
 
     batch = next(source)
     figures = {
@@ -46,18 +40,13 @@ def main() -> None:
         "step without drawing": median_ms(lambda: trainer.train_step(batch)),
         "whole step": median_ms(lambda: trainer.train_step(next(source))),
     }
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(
         f"{config.preset}, {config.clips} clips of {config.frames} frames at {sizes.image_width}x{sizes.image_height}"
     )
     for part, milliseconds in figures.items():
         print(f"{part:24} {milliseconds:9.1f} ms")
-    print(json.dumps({"machine": name, "torch": torch.__version__, **{k: round(v, 2) for k, v in figures.items()}}))
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    names = {"machine": device_name(device), "torch": torch.__version__}
+    print(json.dumps(names | {part: round(value, 2) for part, value in figures.items()}))
 
 
 if __name__ == "__main__":

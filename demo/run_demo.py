@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,6 @@ import rclpy
 from lapose.msg import Status
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 from tqdm import tqdm
@@ -28,6 +24,7 @@ from lapose_core.geometry import Trajectory, optical_from_body
 from lapose_core.plot import plot_comparison
 from lapose_ros.bag_player import BagPlayer
 from lapose_ros.messages import pose_of, stamp_ns
+from lapose_ros.processes import running_node, spinning
 
 DEMO = Path(__file__).resolve().parent
 DRIVE = DEMO / "drive"
@@ -66,41 +63,6 @@ class Listener(Node):
 
     def _count_transforms(self, message: TFMessage) -> None:
         self.transforms += sum(transform.header.frame_id == "odom" for transform in message.transforms)
-
-
-@contextmanager
-def spinning(node: Node) -> Iterator[None]:
-    """Serve the node's subscriptions in a thread."""
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            rclpy.spin(node)
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
-            rclpy.try_shutdown()
-        thread.join()
-
-
-@contextmanager
-def running_node() -> Iterator[subprocess.Popen]:
-    """The node as a process of its own, as on a vehicle."""
-    parameters = [f"image_topic:={CAMERA}", f"rate_hz:={RATE_HZ}"]
-    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args"]
-    command += [word for parameter in parameters for word in ("-p", parameter)]
-    with subprocess.Popen(command) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def wait_for_node(node: subprocess.Popen, player: BagPlayer) -> None:
@@ -167,8 +129,9 @@ def main() -> int:
     os.environ.setdefault("ROS_LOG_DIR", str(DEMO / "output" / "log"))
     rclpy.init()
     listener = Listener()
+    parameters = f"image_topic:={CAMERA}", f"rate_hz:={RATE_HZ}"
     try:
-        with running_node() as node, spinning(listener), closing(BagPlayer(listener, DRIVE)) as player:
+        with running_node(*parameters) as node, spinning(listener), closing(BagPlayer(listener, DRIVE)) as player:
             wait_for_node(node, player)
             play(player, listener)
         report(listener)

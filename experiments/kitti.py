@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from lapose_core.export.onnx import export_checkpoint
+from lapose_core.files import write_atomically
 
 RATES_HZ = ("4.8", "1.9", "1.0")
 
@@ -35,7 +36,7 @@ def main() -> None:
                 for sequence in sorted((options.data / "sequences").iterdir())
                 for rate in RATES_HZ
             }
-        result.write_text(json.dumps(record, indent=1) + "\n")
+        write_atomically(result, lambda path, record=record: path.write_text(json.dumps(record, indent=1) + "\n"))
         print(result, flush=True)
 
 

@@ -18,6 +18,7 @@ import torch
 
 from experiments.scores import rendered_scores
 from experiments.table import Run, config_of, runs
+from lapose_core.files import write_atomically
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.checkpoint import load_checkpoint, model_config_of
 from lapose_core.training.config import PretrainConfig, TrainConfig, VQVAETrainConfig
@@ -57,35 +58,23 @@ def train(run: Run, options: argparse.Namespace, deadline: float | None) -> bool
     if result.exists():
         return True
     print(f"=== {run.name}, seed {options.seed}", flush=True)
-    if not _is_over(folder):
+    if not _last_leg(folder).get("finished", False):
         engine = _engine(run, options, folder)
         if not engine.run(deadline):
             return False
         del engine
         torch.compiler.reset()
-    _, progress = load_checkpoint_of(folder)
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     record: dict[str, Any] = {
         "name": run.name, "seed": options.seed, "kind": run.kind, "start_from": run.start_from, "changes": run.changes,
-        "run": progress["runs"][-1], "curve": [line for line in lines if line["kind"] == "held out"],
+        "run": _last_leg(folder), "curve": [line for line in lines if line["kind"] == "held out"],
     }  # fmt: skip
     if run.kind == "pose":
         model = LAPose(model_config_of(folder))
-        model.load_state_dict(load_checkpoint_of(folder)[0])
+        model.load_state_dict(load_checkpoint(folder, model.config)[0])
         record["rendered"] = rendered_scores(model, _device(), options.clips)
-    result.parent.mkdir(parents=True, exist_ok=True)
-    partial = result.with_suffix(".part")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
-    partial.replace(result)
+    write_atomically(result, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
     return True
-
-
-def load_checkpoint_of(folder: Path) -> tuple[dict[str, torch.Tensor], dict]:
-    """Weights and progress of any run."""
-    from lapose_core.model.config import VQVAEConfig
-
-    config = json.loads((folder / "config.json").read_text())
-    return load_checkpoint(folder, (VQVAEConfig if "codes" in config else type(model_config_of(folder)))(**config))
 
 
 def _engine(run: Run, options: argparse.Namespace, folder: Path) -> Engine:
@@ -112,9 +101,10 @@ def _engine(run: Run, options: argparse.Namespace, folder: Path) -> Engine:
     return pose_engine(config, folder, start_from=[base / run.start_from] if run.start_from else ())
 
 
-def _is_over(folder: Path) -> bool:
+def _last_leg(folder: Path) -> dict[str, Any]:
+    """What the newest run in a folder has written about itself; nothing where there is none."""
     path = folder / "progress.json"
-    return path.exists() and json.loads(path.read_text())["runs"][-1].get("finished", False)
+    return json.loads(path.read_text())["runs"][-1] if path.exists() else {}
 
 
 def _device() -> torch.device:

@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
+from lapose_core.evaluation.baselines import StraightAhead
 from lapose_core.evaluation.metrics import is_parked, score_clip, summarize
+from lapose_core.geometry import make_pose
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.clip_streams import drawn
 from lapose_core.world.clips import sample_clips
@@ -35,23 +36,15 @@ def _at(model: LAPose, device: torch.device, rate: float, clips: int) -> dict[st
         batch = drawn(sampled, size, device)
         actions_BSK, _ = model.infer_actions(batch.frames_BTCHW, batch.intervals_BS)
         motions = model.decode_motions(actions_BSK.float(), batch.intervals_BS)
-        found_BS44 = _poses(motions["quaternion_BS4"], motions["translation_BS3"])
-        for found_S44, truth_S44 in zip(found_BS44, sampled.motions_BS44, strict=True):
+        found_BS44 = make_pose(motions["translation_BS3"].cpu(), motions["quaternion_BS4"].cpu())
+        for found_S44, truth_S44, intervals_S in zip(
+            found_BS44, sampled.motions_BS44, sampled.intervals_BS, strict=True
+        ):
             if is_parked(truth_S44):
                 continue
             scores.append(score_clip(found_S44, truth_S44))
-            ahead_S44 = np.tile(np.eye(4), (len(truth_S44), 1, 1))
-            ahead_S44[:, 2, 3] = np.linalg.norm(truth_S44[:, :3, 3], axis=-1)
-            straight.append(score_clip(ahead_S44, truth_S44))
+            ahead = StraightAhead().estimate([], intervals_S, truth_S44)
+            straight.append(score_clip(ahead.motions_S44, truth_S44))
         errors.append(np.abs(np.rad2deg(motions["fov_x_BS"].mean(-1).cpu().numpy() - sampled.fov_x_B)))
     found = dataclasses.asdict(summarize(scores)) | {"median_fov_error_deg": float(np.median(np.concatenate(errors)))}
     return {"model": found, "straight": dataclasses.asdict(summarize(straight)), "clips": {"count": len(scores)}}
-
-
-def _poses(quaternion_BS4: torch.Tensor, translation_BS3: torch.Tensor) -> np.ndarray:
-    shape = quaternion_BS4.shape[:2]
-    poses_BS44 = np.tile(np.eye(4), (*shape, 1, 1))
-    quaternions = quaternion_BS4.double().cpu().numpy().reshape(-1, 4)
-    poses_BS44[..., :3, :3] = Rotation.from_quat(quaternions).as_matrix().reshape(*shape, 3, 3)
-    poses_BS44[..., :3, 3] = translation_BS3.double().cpu().numpy()
-    return poses_BS44

@@ -125,9 +125,9 @@ def evaluate(
     """Compare with true poses: AUC@5, ATE, scale and drift over 16-frame windows, beside going straight ahead."""
     from lapose_core.data.open import open_source
     from lapose_core.evaluation.report import evaluate as evaluate_source
+    from lapose_core.files import write_atomically
     from lapose_core.models import find_model
     from lapose_core.runtime.backends.open import open_backend
-    from lapose_core.runtime.outputs import write_atomically
 
     if json is not None:
         _check_writable(json)
@@ -135,11 +135,7 @@ def evaluate(
     report = evaluate_source(opened, open_backend(find_model(model), backend), rate, stride=stride, progress=not quiet)
     typer.echo(report)
     if json is not None:
-
-        def write(path: Path) -> None:
-            path.write_text(report.to_json() + "\n")
-
-        write_atomically(json, write)
+        write_atomically(json, lambda path: path.write_text(report.to_json() + "\n"))
 
 
 @train.command("pose")

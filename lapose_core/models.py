@@ -1,4 +1,4 @@
-"""Where the trained models are."""
+"""Where the trained models are, and the graphs in their folders."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from pathlib import Path
 from lapose_core.errors import LaposeError
 
 DEFAULT_MODEL = "compact"
+
+#: A model's graphs, in the order in which they run (`lapose_core/model/graphs.py`); each is NAME.onnx in its folder.
+GRAPHS = ("tokenizer", "inverse_dynamics", "pose_head")
 
 
 def find_model(name_or_path: str | Path = DEFAULT_MODEL) -> Path:

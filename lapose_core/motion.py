@@ -46,6 +46,7 @@ class Odometry:
             the rotation as a small perturbation in the axes of the odom frame.
         motion: the step that led here; None for the first frame after a reset.
         window_fill: frames in the window, 1 to its size.
+        is_step: the window has stepped to this frame; False for one that was only measured against its last one.
     """
 
     stamp_ns: int
@@ -53,3 +54,4 @@ class Odometry:
     covariance: np.ndarray
     motion: Motion | None
     window_fill: int
+    is_step: bool = True

@@ -7,12 +7,10 @@ import importlib
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -24,6 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from lapose_core.errors import LaposeError
 from lapose_ros.messages import time_message
+from lapose_ros.processes import run_program
 
 #: After the last message: what is sent best effort and still on its way would be lost with its publisher.
 LINGER_S = 1.0
@@ -137,8 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.rate > 0:
         parser.error("--rate must be positive")
 
-    rclpy.init(args=arguments)
-    try:
+    def play() -> int:
         player = BagPlayer(rclpy.create_node("lapose_bag_player"), options.bag, clock=options.clock)
         if player.left_out:
             print(f"not played, for want of their message packages: {', '.join(player.left_out)}", file=sys.stderr)
@@ -148,14 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
             player.play(rate=options.rate)
         time.sleep(LINGER_S)
         return 0
-    except LaposeError as error:
-        print(f"lapose: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    finally:
-        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
-            rclpy.try_shutdown()
+
+    return run_program(play, arguments)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from lapose.msg import EgoMotion
 from sensor_msgs.msg import CompressedImage, Image
 
 from lapose_core.data.encodings import UndecodableFrameError
+from lapose_core.data.raw_image import RawImage
+from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.motion import Odometry
@@ -37,9 +39,10 @@ class Arrival:
 
 
 class Estimator:
-    """Decodes, rectifies and registers the newest image while the node is active, and publishes what that gives.
+    """Rectifies and registers the newest image while the node is active, and publishes what that gives.
 
-    An undecodable frame is not replaced by the next one; the step over it is longer.
+    With odometry for every frame the window's steps are chosen here, among the images that the model gets round to. An
+    undecodable frame is not replaced by the next one; the step over it is longer.
 
     Attributes:
         camera_info: the camera's calibration; None where it is not used or the camera is not known yet.
@@ -81,6 +84,10 @@ class Estimator:
         """See `VehicleOdometer.set_pose`."""
         self._requests.append(lambda: self._odometer.set_pose(pose_odom_body, covariance))
 
+    def follow_rate(self) -> None:
+        """The parameters of the rate have changed."""
+        self._requests.append(self._start_steps)
+
     def start_anew(self) -> None:
         """The clock went back: begin a new window with the next image, where the parameter says."""
         self._requests.append(self._restart if self._node.parameters.on_clock_set_back == "keep" else self._reset)
@@ -110,34 +117,41 @@ class Estimator:
 
     def _process_frame(self, arrival: Arrival) -> None:
         header = arrival.message.header
+        self._meet_camera(header.frame_id)
         started_s = time.monotonic()
-        image = messages.image_of(arrival.message)
-        decoded_s = time.monotonic()
-        if self._odometer.pose_body_camera is None:
-            self._odometer.pose_body_camera = self._node.find_camera(header.frame_id)
-        image = self._rectify(image)
+        image = self._rectify(messages.image_of(arrival.message))
         ready_s = time.monotonic()
         step = self._register(Frame(image, messages.stamp_ns(header.stamp)))
         finished_s = time.monotonic()
 
         self._node.outputs.publish_odometry(step.body, self._node.parameters)
-        self._note(step, decoded_s - started_s, finished_s - ready_s, time.monotonic() - arrival.arrived_s)
-        if step.camera.motion is not None:
+        if step.camera.is_step:
+            self._node.outputs.extend_path(step.body, self._node.parameters)
+        self._note(step, ready_s - started_s, finished_s - ready_s, time.monotonic() - arrival.arrived_s)
+        if step.camera.is_step and step.camera.motion is not None:
             self._node.outputs.publish_ego_motion(lambda: self._ego_motion(step.camera, header.frame_id))
+
+    def _meet_camera(self, frame_id: str) -> None:
+        """Before the first frame, wait a little for what is known of the camera."""
+        if self._odometer.pose_body_camera is None:
+            self._odometer.pose_body_camera = self._node.find_camera(frame_id)
+        if self.camera_info is not None and not self._statistics.counts.processed:
+            self.camera_info.wait(self._node.parameters.camera_tf_timeout_s)
 
     def _register(self, frame: Frame) -> VehicleStep:
         try:
-            return self._odometer.register_frame(frame)
+            return self._odometer.take_frame(frame, self._steps)
         except StaleFrameError:  # an image from before the clock went back slipped in
-            self._odometer.restart_window()
-            return self._odometer.register_frame(frame)
+            self._restart()
+            return self._odometer.take_frame(frame, self._steps)
 
     def _note(self, step: VehicleStep, preprocessing_s: float, inference_s: float, latency_s: float) -> None:
         statistics = self._statistics
         statistics.counts.processed += 1
         statistics.odometry.add(time.monotonic())
-        statistics.window_fill = step.camera.window_fill
-        statistics.motion = step.camera.motion
+        if step.camera.is_step:
+            statistics.window_fill = step.camera.window_fill
+            statistics.motion = step.camera.motion
         statistics.preprocessing.add(preprocessing_s)
         statistics.inference.add(inference_s)
         statistics.latency.add(latency_s)
@@ -157,19 +171,23 @@ class Estimator:
     def _reset(self) -> None:
         self._odometer.reset()
         self._odometer.pose_body_camera = None  # it may have been mounted elsewhere
+        self._start_steps()
         self._node.outputs.start_path()
 
     def _restart(self) -> None:
         self._odometer.restart_window()
+        self._start_steps()
 
-    def _rectify(self, image_HWC: np.ndarray) -> np.ndarray:
+    def _start_steps(self) -> None:
+        """Without odometry for every frame the node has chosen the steps already, and all that come are some."""
+        self._steps = FrameSampler(self._node.parameters.rate_hz if self._node.takes_every_frame else None)
+
+    def _rectify(self, image: np.ndarray | RawImage) -> np.ndarray | RawImage:
         """The image as a centred pinhole camera sees it, if its calibration is known."""
         if self.camera_info is None:
-            return image_HWC
-        if not self._statistics.counts.processed:
-            self.camera_info.wait(self._node.parameters.camera_tf_timeout_s)
-        self._adopt_calibration(image_HWC.shape[1], image_HWC.shape[0])
-        return self.rectifier.rectify(image_HWC) if self.rectifier else image_HWC
+            return image
+        self._adopt_calibration(image.shape[1], image.shape[0])
+        return self.rectifier.rectify(image) if self.rectifier else image
 
     def _adopt_calibration(self, width: int, height: int) -> None:
         """Follow the camera_info; a new one, as of a camera that zooms, begins a new window."""

@@ -8,20 +8,22 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Pose, PoseStamped, Transform, TransformStamped
 from lapose.msg import EgoMotion, Status
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from lapose_core.data.encodings import decode_compressed, decode_image
+from lapose_core.data.encodings import SUPPORTED_ENCODINGS, decode_compressed
+from lapose_core.data.raw_image import RawImage
 from lapose_core.geometry import invert_pose, make_pose, quaternion_of
 from lapose_core.motion import Motion
 from lapose_core.runtime.body import BodyOdometry
 from lapose_core.runtime.colours import position_deviation, uncertainty_colours
 from lapose_core.runtime.health import Check
 from lapose_core.runtime.statistics import Statistics, TrackingState
+from lapose_ros.ros_support import create_cloud, decode_by_cv_bridge
 
 NANOSECONDS = 1_000_000_000
 
-_TRAJECTORY_POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("deviation", "<f4")])
+_TRAJECTORY_POINT = np.dtype([(name, "<f4") for name in ("x", "y", "z", "rgb", "deviation")])
 
 
 def stamp_ns(stamp: Time) -> int:
@@ -33,14 +35,17 @@ def time_message(stamp_ns: int) -> Time:
     return Time(sec=seconds, nanosec=nanoseconds)
 
 
-def image_of(message: Image | CompressedImage) -> np.ndarray:
-    """RGB image (H, W, 3) uint8; raises LaposeError where the message holds none that can be read.
+def image_of(message: Image | CompressedImage) -> np.ndarray | RawImage:
+    """A raw image's bytes as they are, without a copy; a compressed one decoded, (H, W, 3) uint8 RGB.
 
-    Not by cv_bridge: the decoder is that of recorded bags, so that both give the same numbers.
+    The decoders are those of recorded bags, so that both give the same numbers; cv_bridge has the encodings that are
+    left. Raises LaposeError where the message holds nothing that can be read.
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data)
-    return decode_image(
+    if message.encoding not in SUPPORTED_ENCODINGS:
+        return decode_by_cv_bridge(message)
+    return RawImage(
         message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
     )
 
@@ -110,26 +115,12 @@ def trajectory_cloud(odometries: list[BodyOdometry], odom_frame: str) -> PointCl
     """Positions with their uncertainty: as a colour (`rgb`, as PCL packs it) and in metres (`deviation`)."""
     deviation_N = position_deviation(np.stack([odometry.covariance for odometry in odometries]))
     colours_N3 = uncertainty_colours(deviation_N).astype(np.uint32)
-    points = np.empty(
-        len(odometries), [(name, "<f4") for name in ("x", "y", "z")] + [("rgb", "<u4"), ("deviation", "<f4")]
-    )
+    points = np.empty(len(odometries), _TRAJECTORY_POINT)
     for axis, name in enumerate("xyz"):
         points[name] = [odometry.pose_odom_body[axis, 3] for odometry in odometries]
-    points["rgb"] = colours_N3[:, 0] << 16 | colours_N3[:, 1] << 8 | colours_N3[:, 2]
+    points["rgb"] = (colours_N3[:, 0] << 16 | colours_N3[:, 1] << 8 | colours_N3[:, 2]).view(np.float32)
     points["deviation"] = deviation_N
-    return PointCloud2(
-        header=header(odometries[-1].stamp_ns, odom_frame),
-        height=1,
-        width=len(points),
-        fields=[
-            PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-            for index, name in enumerate(points.dtype.names)
-        ],
-        point_step=points.itemsize,
-        row_step=points.nbytes,
-        is_dense=True,
-        data=points.tobytes(),
-    )
+    return create_cloud(header(odometries[-1].stamp_ns, odom_frame), points)
 
 
 def status_message(statistics: Statistics, state: TrackingState, now_s: float) -> Status:

@@ -6,14 +6,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.task import Future
@@ -31,16 +28,17 @@ from lapose_ros import messages, parameters
 from lapose_ros.camera_info import CameraInfoTopic
 from lapose_ros.estimator import Estimator
 from lapose_ros.image_topic import ImageTopic
+from lapose_ros.processes import run_program
 from lapose_ros.publishers import Publishers
 from lapose_ros.reporter import Reporter
-from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy
+from lapose_ros.ros_support import SteadyLifecycleNode, create_transform_lookup, rotation_from_rpy, spin_until
 from lapose_ros.services import Services
 
 
 class EgoMotionNode(SteadyLifecycleNode):
     """Watches a camera and says how the vehicle moves.
 
-    Callbacks only choose frames by their stamps; decoding and the model run in the thread of the `Estimator`, on the
+    Callbacks only judge frames by their stamps; decoding and the model run in the thread of the `Estimator`, on the
     newest frame. Unless `autostart` is false the node configures and activates itself.
 
     Attributes:
@@ -162,8 +160,16 @@ class EgoMotionNode(SteadyLifecycleNode):
         if self._configured:
             config = self._odometer.odometer.config
             self._odometer.odometer.config = replace(config, max_gap_s=self.parameters.max_gap_s)
-        if self.estimator is not None and self.parameters.rate_hz != before.rate_hz:
-            self._sampler = FrameSampler(self.parameters.rate_hz)
+        given = self.parameters
+        if self.estimator is not None and (given.rate_hz, given.every_frame) != (before.rate_hz, before.every_frame):
+            self._sampler = FrameSampler(given.rate_hz)
+            self.estimator.follow_rate()
+
+    @property
+    def takes_every_frame(self) -> bool:
+        """Whether images between the window's steps go through the model too."""
+        every_frame = self.parameters.every_frame
+        return self.backend.on_gpu if every_frame == "auto" else every_frame == "always"
 
     def fail(self, line: str) -> None:
         """Say why the node cannot go on; whoever spins it sees `failed`."""
@@ -202,7 +208,7 @@ class EgoMotionNode(SteadyLifecycleNode):
             self._sampler = FrameSampler(self.parameters.rate_hz)
             self.estimator.start_anew()
         self.newest_image = (stamp_ns, message.header.frame_id)
-        if not self._sampler.takes(stamp_ns):
+        if not self.takes_every_frame and not self._sampler.takes(stamp_ns):
             statistics.counts.left_out += 1
             return
         self.estimator.put(message, arrived_s)
@@ -241,27 +247,21 @@ def _check_parameters(changed: list[Parameter]) -> SetParametersResult:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until it is stopped; exit code 2 and one line where it cannot go on."""
-    rclpy.init(args=arguments)
+    return run_program(_run, arguments)
+
+
+def _run() -> int:
     node = None
     try:
         node = EgoMotionNode()
         if not node.failed.done():
-            rclpy.spin_until_future_complete(node, node.failed)
+            spin_until(node, node.failed)
         return 2 if node.failed.done() else 0
     except ParameterException as error:
-        print(f"lapose: {error}", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except Exception:
-        if rclpy.ok():  # else it is an interrupt that shuts rclpy down under our feet
-            raise
-        return 0
+        raise LaposeError(str(error)) from None
     finally:
         if node is not None:
             node.destroy_node()
-        with suppress(RuntimeError):  # rclpy's signal handler may be shutting down just now
-            rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

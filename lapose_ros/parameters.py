@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lapose_core.errors import LaposeError
+from lapose_core.runtime.backends.open import BACKENDS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -44,13 +45,20 @@ class Parameters:
     )
     camera_info_topic: str = _parameter("", "Topic of the CameraInfo; empty: camera_info beside the images.")
     rate_hz: float = _parameter(
-        4.0, "Frames a second that the window takes; frames between are left out.", limits=(0.1, 120.0), changeable=True
+        4.0, "Frames a second that the window takes: its steps.", limits=(0.1, 120.0), changeable=True
+    )
+    every_frame: str = _parameter(
+        "auto",
+        "Whether images between the window's steps have an odometry too, measured against its last frame: always, "
+        "never (they are left out), or auto: where the model runs on a GPU.",
+        choices=("auto", "always", "never"),
+        changeable=True,
     )
     model: str = _parameter("compact", "Name of an installed model, or the path of a model folder.")
     backend: str = _parameter(
         "auto",
         "What runs the model; auto takes the fastest that works here.",
-        choices=("auto", "onnxruntime", "torch", "tensorrt", "tensorrt_rtx"),
+        choices=("auto", *BACKENDS),
     )
     odom_frame: str = _parameter("odom", "Frame in which the vehicle moves (REP-105).")
     base_frame: str = _parameter("base_link", "The vehicle's frame (REP-105).")

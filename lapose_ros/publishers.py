@@ -58,13 +58,16 @@ class Publishers:
         self._places.clear()
 
     def publish_odometry(self, odometry: BodyOdometry, parameters: Parameters) -> None:
-        """Send the odometry, its transform, and the path that it ends."""
+        """Send the odometry and its transform."""
         odom_frame, base_frame = parameters.odom_frame, parameters.base_frame
         self._send("~/odometry", lambda: messages.odometry_message(odometry, odom_frame, base_frame))
         if parameters.publish_tf and self._transform.has_listeners:
             inverted = parameters.invert_tf
             self._transform.send(messages.stamped_transform(odometry, odom_frame, base_frame, inverted=inverted))
 
+    def extend_path(self, odometry: BodyOdometry, parameters: Parameters) -> None:
+        """Send the path and the trajectory, which this odometry ends."""
+        odom_frame = parameters.odom_frame
         self._places.append(_Place(odometry))
         while len(self._places) > parameters.path_length:
             self._places.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,12 @@ class Reporter:
         wanted_hz = 0.0 if estimator.paused else node.parameters.rate_hz
         checks = [
             self._health.check_images(now_s, silence=topic.silence, wanted_hz=wanted_hz),
-            self._health.check_odometry(now_s, self._tracking_state(), node.backend.config.clip_length),
+            self._health.check_odometry(
+                now_s,
+                self._tracking_state(),
+                node.backend.config.clip_length,
+                enough_hz=node.parameters.rate_hz if node.takes_every_frame else math.inf,
+            ),
             check_model(
                 node.parameters.model, node.model_version, node.backend.name, gpu_memory_bytes(), memory_bytes()
             ),

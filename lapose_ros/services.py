@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +14,7 @@ from lapose_core.errors import LaposeError
 from lapose_core.runtime.vehicle import covariance_from_numbers, pose_from_numbers
 
 if TYPE_CHECKING:
+    from lapose_ros.estimator import Estimator
     from lapose_ros.node import EgoMotionNode
 
 #: Name -> (type, what it does, for the docs).
@@ -21,7 +24,6 @@ SERVICES: dict[str, tuple[type, str]] = {
     "pause": (Trigger, "leave images unseen, and keep model and pose, until resume"),
     "resume": (Trigger, "go on where the vehicle was last seen"),
 }
-_NOT_ACTIVE = "the node is not active: activate it first"
 
 
 class Services:
@@ -30,38 +32,40 @@ class Services:
     def __init__(self, node: EgoMotionNode) -> None:
         self._node = node
         for name, (kind, _) in SERVICES.items():
-            node.create_service(kind, f"~/{name}", getattr(self, f"_{name}"))
+            node.create_service(kind, f"~/{name}", partial(self._answer_if_active, getattr(self, f"_{name}")))
 
-    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._node.estimator is None:
-            return _answer(response, False, _NOT_ACTIVE)
-        self._node.estimator.reset()
+    def _answer_if_active(self, answer: Callable, request, response):
+        estimator = self._node.estimator
+        if estimator is None:
+            return _answer(response, False, "the node is not active: activate it first")
+        return answer(estimator, request, response)
+
+    @staticmethod
+    def _reset(estimator: Estimator, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        estimator.reset()
         return _answer(response, True, "the next image is at the initial pose")
 
-    def _set_pose(self, request: SetPose.Request, response: SetPose.Response) -> SetPose.Response:
-        if self._node.estimator is None:
-            return _answer(response, False, _NOT_ACTIVE)
+    @staticmethod
+    def _set_pose(estimator: Estimator, request: SetPose.Request, response: SetPose.Response) -> SetPose.Response:
         position, rotation = request.pose.pose.position, request.pose.pose.orientation
         try:
             pose = pose_from_numbers(
                 np.array([position.x, position.y, position.z]),
                 np.array([rotation.x, rotation.y, rotation.z, rotation.w]),
             )
-            self._node.estimator.set_pose(pose, covariance_from_numbers(request.pose.covariance))
+            estimator.set_pose(pose, covariance_from_numbers(request.pose.covariance))
         except LaposeError as error:
             return _answer(response, False, str(error))
         return _answer(response, True, "the next image is at this pose")
 
-    def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._node.estimator is None:
-            return _answer(response, False, _NOT_ACTIVE)
-        self._node.estimator.paused = True
+    @staticmethod
+    def _pause(estimator: Estimator, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        estimator.paused = True
         return _answer(response, True, "images are left unseen until resume")
 
-    def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._node.estimator is None:
-            return _answer(response, False, _NOT_ACTIVE)
-        was_paused, self._node.estimator.paused = self._node.estimator.paused, False
+    @staticmethod
+    def _resume(estimator: Estimator, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        was_paused, estimator.paused = estimator.paused, False
         return _answer(response, True, "goes on" if was_paused else "was not paused")
 
 

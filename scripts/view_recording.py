@@ -15,7 +15,7 @@ import rerun.blueprint as rrb
 from rosbags.highlevel import AnyReader
 from scipy.spatial.transform import Rotation
 
-from lapose_core.data.bag_poses import stamp_ns
+from lapose_core.data.bag_messages import stamp_ns
 from lapose_core.runtime.colours import position_deviation, uncertainty_colours
 from lapose_core.runtime.output_bag import ODOMETRY_TOPIC
 

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 
+from lapose_core.data.bag_messages import ODOMETRY, POSE_STAMPED, TF, stamp_ns
 from lapose_core.geometry import Trajectory, invert_pose, make_pose
 
 _log = logging.getLogger(__name__)
 
-_ODOMETRY = "nav_msgs/msg/Odometry"
-_POSE = "geometry_msgs/msg/PoseStamped"
-_TF = "tf2_msgs/msg/TFMessage"
 #: A `PoseStamped` does not say whose pose it is; REP-105 calls the vehicle this.
 _VEHICLE_FRAME = "base_link"
 #: A topic with one of these in its name is taken before other poses.
@@ -43,7 +41,7 @@ def camera_poses(reader: AnyReader, camera_frame: str) -> Trajectory | None:
     vehicle_frame = _VEHICLE_FRAME
     for connection, _, data in reader.messages([c for c in reader.connections if c.topic == topic]):
         message: Any = reader.deserialize(data, connection.msgtype)
-        if connection.msgtype == _ODOMETRY:
+        if connection.msgtype == ODOMETRY:
             vehicle_frame = message.child_frame_id.lstrip("/")
             stamped_poses.append((stamp_ns(message), _pose(message.pose.pose.position, message.pose.pose.orientation)))
         else:
@@ -67,7 +65,7 @@ def camera_in_vehicle(reader: AnyReader, camera_frame: str) -> np.ndarray | None
 
 
 def _choose_topic(reader: AnyReader) -> str | None:
-    topics = sorted({c.topic for c in reader.connections if c.msgtype in (_ODOMETRY, _POSE) and c.msgcount})
+    topics = sorted({c.topic for c in reader.connections if c.msgtype in (ODOMETRY, POSE_STAMPED) and c.msgcount})
     truths = [topic for topic in topics if any(name in topic for name in _TRUTH_NAMES)]
     if len(truths) == 1 or (not truths and len(topics) == 1):
         return (truths or topics)[0]
@@ -113,7 +111,7 @@ def _static_transforms(reader: AnyReader) -> Transforms:
 
 
 def _transforms(reader: AnyReader, topic: str) -> list[Any]:
-    connections = [c for c in reader.connections if c.topic == topic and c.msgtype == _TF]
+    connections = [c for c in reader.connections if c.topic == topic and c.msgtype == TF]
     if not connections:  # rosbags takes an empty list for all topics
         return []
     messages: list[Any] = [reader.deserialize(data, c.msgtype) for c, _, data in reader.messages(connections)]
@@ -127,11 +125,6 @@ def _trajectory(stamped_poses: list[tuple[int, np.ndarray]], pose_vehicle_camera
     stamps_ns, first_indices = np.unique([stamp for stamp, _ in stamped_poses], return_index=True)
     poses = np.stack([stamped_poses[index][1] for index in first_indices])
     return Trajectory(stamps_ns, poses @ pose_vehicle_camera)
-
-
-def stamp_ns(message: Any) -> int:
-    """The stamp in a message's header."""
-    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
 
 
 def _transform(transform: Any) -> np.ndarray:

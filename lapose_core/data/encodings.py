@@ -71,21 +71,26 @@ def decode_image(
     """
     if encoding in _PLANAR:
         return _decode_planar(data, height, width, encoding, step or width)
-    if encoding not in _CONVERSIONS:
-        raise LaposeError(
-            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
-        )
-    pixel_bytes, conversion = _CONVERSIONS[encoding]
-    rows = _rows(data, height, width * pixel_bytes, step)
-    image: np.ndarray = rows.reshape(height, width, pixel_bytes)
+    pixel_bytes, conversion = _conversion(encoding)
+    image = np.ascontiguousarray(view_pixels(data, height, width, pixel_bytes, step))
     if encoding in _SIXTEEN_BIT:
-        image = rows.view(">u2" if is_bigendian else "<u2").astype(np.uint16)
+        image = image.view(">u2" if is_bigendian else "<u2")[..., 0].astype(np.uint16)
     if conversion is not None:
         try:
             image = cv2.cvtColor(image, conversion)
         except cv2.error:
             raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}") from None
     return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype == np.uint16 else image
+
+
+def has_planes(encoding: str) -> bool:
+    """Whether an image is a plane of brightness and one of colours, and not row after row of pixels."""
+    return encoding in _PLANAR
+
+
+def row_bytes(encoding: str, width: int) -> int:
+    """Bytes of an unpadded row, where there are planes of one of the brightness; raises LaposeError where unknown."""
+    return width if encoding in _PLANAR else width * _conversion(encoding)[0]
 
 
 def decode_compressed(data: ImageBytes) -> np.ndarray:
@@ -103,29 +108,39 @@ def decode_compressed(data: ImageBytes) -> np.ndarray:
     return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
 
 
-def _decode_planar(data: ImageBytes, height: int, width: int, encoding: str, step: int) -> np.ndarray:
-    """RGB from nv12, nv21 or nv24; rows of colour are as long as those of brightness, of nv24 twice as long."""
-    shared, conversion = _PLANAR[encoding]
-    if height % shared or width % shared:
-        raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}")
-    brightness = _rows(data, height, width, step)
-    colour_step = step if shared == 2 else 2 * step
-    colour = _rows(np.frombuffer(data, np.uint8)[height * step :], height // shared, 2 * width // shared, colour_step)
-    if shared == 1:  # OpenCV knows shared pairs only: repeat the pixels, and take each second one of the result
-        brightness = brightness.repeat(2, 0).repeat(2, 1)
-        large = cv2.cvtColorTwoPlane(brightness, colour.reshape(height, width, 2), conversion)
-        return np.ascontiguousarray(large[::2, ::2])
-    return cv2.cvtColorTwoPlane(brightness, colour.reshape(height // 2, width // 2, 2), conversion)
+def view_pixels(data: ImageBytes, height: int, width: int, pixel_bytes: int, step: int) -> np.ndarray:
+    """(height, width, pixel_bytes) uint8, a view of the data without the rows' padding; `step` as in `decode_image`.
 
-
-def _rows(data: ImageBytes, height: int, row_bytes: int, step: int) -> np.ndarray:
-    """(height, row_bytes) uint8, contiguous, without the rows' padding."""
-    buffer = np.frombuffer(data, np.uint8)
+    Raises UndecodableFrameError where the data do not fill it.
+    """
+    buffer, row_bytes = np.frombuffer(data, np.uint8), width * pixel_bytes
     step = step or row_bytes
     # The last row's padding may be missing.
     if height < 1 or row_bytes < 1 or step < row_bytes or buffer.size < (height - 1) * step + row_bytes:
         raise UndecodableFrameError(
             f"{buffer.size} bytes do not fill {height} rows of {row_bytes} bytes at a step of {step}"
         )
-    rows = np.lib.stride_tricks.as_strided(buffer, (height, row_bytes), (step, 1))
-    return np.ascontiguousarray(rows)
+    return np.lib.stride_tricks.as_strided(buffer, (height, width, pixel_bytes), (step, pixel_bytes, 1))
+
+
+def _conversion(encoding: str) -> tuple[int, int | None]:
+    if encoding not in _CONVERSIONS:
+        raise LaposeError(
+            f"image encoding {encoding!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}"
+        )
+    return _CONVERSIONS[encoding]
+
+
+def _decode_planar(data: ImageBytes, height: int, width: int, encoding: str, step: int) -> np.ndarray:
+    """RGB from nv12, nv21 or nv24; rows of colour are as long as those of brightness, of nv24 twice as long."""
+    shared, conversion = _PLANAR[encoding]
+    if height % shared or width % shared:
+        raise UndecodableFrameError(f"{width}x{height} is no size for an image of encoding {encoding!r}")
+    brightness = np.ascontiguousarray(view_pixels(data, height, width, 1, step)[..., 0])
+    colour_step = step if shared == 2 else 2 * step
+    colour_data = np.frombuffer(data, np.uint8)[height * step :]
+    colour = np.ascontiguousarray(view_pixels(colour_data, height // shared, width // shared, 2, colour_step))
+    if shared == 1:  # OpenCV knows shared pairs only: repeat the pixels, and take each second one of the result
+        brightness = brightness.repeat(2, 0).repeat(2, 1)
+        return np.ascontiguousarray(cv2.cvtColorTwoPlane(brightness, colour, conversion)[::2, ::2])
+    return cv2.cvtColorTwoPlane(brightness, colour, conversion)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from lapose_core.data.chunks import Chunk, ChunkReader, ClipRates, Omissions
+from lapose_core.data.preprocess import prepare_frame
 from lapose_core.data.source import Source
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import ModelConfig
-from lapose_core.runtime.preprocess import prepare_frame
 
 _VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"}
 _FEWEST_IMAGES = 16

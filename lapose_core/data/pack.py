@@ -19,8 +19,8 @@ from lapose_core.data.chunks import Chunk, ClipRates
 from lapose_core.data.folder import chunks_of, find_drives
 from lapose_core.data.shards import MANIFEST
 from lapose_core.errors import LaposeError
+from lapose_core.files import write_atomically
 from lapose_core.model.config import ModelConfig
-from lapose_core.runtime.outputs import write_atomically
 
 _RECORDS = ".packed"
 

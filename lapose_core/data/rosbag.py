@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
-from lapose_core.data.bag_poses import camera_poses, stamp_ns
+from lapose_core.data.bag_messages import STORE, stamp_ns
+from lapose_core.data.bag_poses import camera_poses
+from lapose_core.data.camera_topics import CAMERA_INFO_TYPE, COMPRESSED_IMAGE_TYPE, IMAGE_TYPES, camera_info_topic
 from lapose_core.data.encoded import EncodedFrame, EncodedSource
 from lapose_core.data.encodings import UndecodableFrameError, decode_compressed, decode_image
 from lapose_core.data.source import Intrinsics
@@ -21,10 +22,6 @@ from lapose_core.errors import LaposeError
 from lapose_core.geometry import Trajectory
 
 BAG_SUFFIXES = {".mcap", ".db3", ".bag"}
-
-_RAW = "sensor_msgs/msg/Image"
-_COMPRESSED = "sensor_msgs/msg/CompressedImage"
-_CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 
 class RosbagSource(EncodedSource):
@@ -84,7 +81,7 @@ class RosbagSource(EncodedSource):
     @contextmanager
     def _open(self) -> Iterator[AnyReader]:
         try:
-            with AnyReader([self.path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            with AnyReader([self.path], default_typestore=STORE) as reader:
                 yield reader
         except LaposeError:
             raise
@@ -96,7 +93,7 @@ class RosbagSource(EncodedSource):
 
 
 def _choose_images(path: Path, connections: list[Connection], topic: str | None) -> str:
-    images = sorted({c.topic for c in connections if c.msgtype in (_RAW, _COMPRESSED)})
+    images = sorted({c.topic for c in connections if c.msgtype in IMAGE_TYPES})
     candidates = ", ".join(images)
     if not images:
         topics = ", ".join(sorted({connection.topic for connection in connections})) or "nothing"
@@ -109,7 +106,7 @@ def _choose_images(path: Path, connections: list[Connection], topic: str | None)
 
 
 def _decode(message: Any, msgtype: str) -> np.ndarray:
-    if msgtype == _COMPRESSED:
+    if msgtype == COMPRESSED_IMAGE_TYPE:
         return decode_compressed(message.data)
     try:
         return decode_image(
@@ -121,11 +118,9 @@ def _decode(message: Any, msgtype: str) -> np.ndarray:
 
 def _read_intrinsics(reader: AnyReader, image_topic: str) -> Intrinsics | None:
     """Intrinsics from the first message on the `camera_info` topic nearest above the images, if it is calibrated."""
-    infos = {c.topic: c for c in reader.connections if c.msgtype == _CAMERA_INFO and c.msgcount}
-    levels = image_topic.split("/")
-    siblings = ["/".join([*levels[:depth], "camera_info"]) for depth in range(len(levels) - 1, 0, -1)]
-    topic = next((sibling for sibling in siblings if sibling in infos), None)
-    if topic is None:
+    infos = {c.topic: c for c in reader.connections if c.msgtype == CAMERA_INFO_TYPE and c.msgcount}
+    topic = camera_info_topic(image_topic, infos)
+    if topic not in infos:
         return None
     for connection, _, data in reader.messages([infos[topic]]):
         info: Any = reader.deserialize(data, connection.msgtype)

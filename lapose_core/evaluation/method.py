@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lapose_core.data.preprocess import source_fov_x
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, Features
-from lapose_core.runtime.preprocess import source_fov_x
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lapose_core.errors import LaposeError
-from lapose_core.runtime.outputs import write_atomically
+from lapose_core.files import write_atomically
 
 
 class EngineMismatchError(LaposeError):
@@ -55,8 +55,8 @@ def cache_folder(model_dir: Path) -> Path:
 def store_engine(path: Path, identity: EngineIdentity, plan: bytes) -> None:
     """Write the plan, then its note (`.json`), each in one go; raises LaposeError where that is not possible."""
     note = {**dataclasses.asdict(identity), "plan_sha256": hashlib.sha256(plan).hexdigest()}
-    write_atomically(path, lambda temporary: _write(temporary, plan))
-    write_atomically(_note_path(path), lambda temporary: _write(temporary, json.dumps(note, indent=2).encode()))
+    write_atomically(path, lambda temporary: temporary.write_bytes(plan))
+    write_atomically(_note_path(path), lambda temporary: temporary.write_text(json.dumps(note, indent=2)))
 
 
 def load_engine(path: Path, identity: EngineIdentity) -> bytes:
@@ -83,13 +83,6 @@ def sha256_of(path: Path) -> str:
 
 def _note_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())  # else a machine that loses power may keep the name without the bytes
 
 
 def _short(value: Any) -> str:

@@ -27,11 +27,11 @@ from lapose_core.export.engine_cache import (
 )
 from lapose_core.export.precision import PRECISIONS, to_precision
 from lapose_core.model.config import ModelConfig
+from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import Gpu, find_gpu
 
 _log = logging.getLogger(__name__)
 
-GRAPHS = ("tokenizer", "inverse_dynamics", "pose_head")
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 
 #: Told what goes on, line by line.

@@ -13,6 +13,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from lapose_core.data.preprocess import Image
+from lapose_core.data.raw_image import RawImage
 from lapose_core.errors import LaposeError
 
 #: Distortion model -> how many coefficients it may have; fewer of `plumb_bob` are filled up with zeros.
@@ -146,9 +148,23 @@ class Rectifier:
         resized = abs(self._height - calibration.height) > _NEGLIGIBLE_PX
         return bool(resized or not np.all(np.abs(moved) <= _NEGLIGIBLE_PX))
 
-    def rectify(self, image_HWC: np.ndarray) -> np.ndarray:
-        """(H', W, 3) uint8 of a pinhole camera with its principal point in the centre, from (H, W, 3)."""
-        return cv2.remap(image_HWC, *self._maps, interpolation=cv2.INTER_LINEAR) if self.is_needed else image_HWC
+    def rectify(self, image: Image) -> Image:
+        """What a pinhole camera with its principal point in the centre sees: (H', W, 3) uint8 RGB from (H, W, 3).
+
+        A camera's bytes keep their encoding where it can be rectified as it is, and are decoded where not; raises what
+        `RawImage.decode` raises.
+        """
+        if not self.is_needed:
+            return image
+        if isinstance(image, np.ndarray):
+            return self._remap(image)
+        pixels_HWC = image.interleaved()
+        if pixels_HWC is None:
+            return self._remap(image.decode())
+        return RawImage(self._remap(pixels_HWC).reshape(-1), self._height, image.width, image.encoding)
+
+    def _remap(self, image_HWC: np.ndarray) -> np.ndarray:
+        return cv2.remap(image_HWC, *self._maps, interpolation=cv2.INTER_LINEAR)
 
     @property
     def _principal_point(self) -> np.ndarray:

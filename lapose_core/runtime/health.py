@@ -71,8 +71,15 @@ class Health:
             return Check("images", Level.WARN, f"the camera gives {hz:.1f} Hz, less than the rate asked for", values)
         return Check("images", Level.OK, f"{hz:.1f} Hz", values)
 
-    def check_odometry(self, now_s: float, state: TrackingState, window_size: int) -> Check:
-        """How the odometry goes, and whether the model keeps up; ends the time over which problems count."""
+    def check_odometry(
+        self, now_s: float, state: TrackingState, window_size: int, *, enough_hz: float = math.inf
+    ) -> Check:
+        """How the odometry goes, and whether the model keeps up; ends the time over which problems count.
+
+        Args:
+            enough_hz: odometry at this rate is enough, whatever is dropped: the window's, where the images between its
+                steps are only measured.
+        """
         statistics, counts, before = self._statistics, self._statistics.counts, self._before
         self._before = FrameCounts(**vars(counts))
         values = {
@@ -89,11 +96,13 @@ class Health:
             "dropped": str(counts.dropped),
         }
         dropped, processed = counts.dropped - before.dropped, counts.processed - before.processed
+        few_dropped = dropped <= _DROPPED_SHARE * (dropped + processed)
+        keeps_up = few_dropped or statistics.odometry.hz(now_s) >= _RATE_SHARE * enough_hz
         if state in (TrackingState.WAITING, TrackingState.SILENT):
             return Check("odometry", Level.ERROR, "no images, no odometry", values)
         if state == TrackingState.UNCERTAIN:
             return Check("odometry", Level.WARN, "the model doubts its newest motion: see what the camera sees", values)
-        if dropped > _DROPPED_SHARE * (dropped + processed):
+        if not keeps_up:
             line = f"the model does not keep up, {dropped} of {dropped + processed} frames dropped: lower rate_hz"
             return Check("odometry", Level.WARN, line, values)
         return Check("odometry", Level.OK, state.name.lower(), values)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lapose_core.data.preprocess import PrincipalPoint, source_fov_x
+from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import adjoint, make_pose
 from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.backend import Backend
-from lapose_core.runtime.preprocess import PrincipalPoint, source_fov_x
 from lapose_core.runtime.window import Window
 
 #: Nothing is known better than this (m^2 and rad^2; 0.1 mm, 0.006 degrees): a covariance of zero breaks filters.
@@ -53,13 +54,14 @@ class Track:
     covariance: np.ndarray
     motion: Motion | None = None
 
-    def odometry(self) -> Odometry:
+    def odometry(self, *, is_step: bool) -> Odometry:
         return Odometry(
             stamp_ns=self.window.stamps_ns[-1],
             pose_odom_camera=self.pose_odom_camera.copy(),
             covariance=self.covariance.copy(),
             motion=self.motion,
             window_fill=len(self.window.stamps_ns),
+            is_step=is_step,
         )
 
 
@@ -87,6 +89,20 @@ class Odometer:
     def reset(self) -> None:
         """Forget everything: the next frame is the origin."""
         self._track = Track(self._empty_window, np.eye(4), _SMALLEST_VARIANCE * np.eye(6))
+        self._newest = self._track  # that of a measured frame, where one came last
+
+    def take_frame(self, frame: Frame, steps: FrameSampler) -> Odometry:
+        """Step the window to the frame where `steps` wants one, or where it has none; else measure the frame.
+
+        This is odometry at the camera's rate: the window's frames are as far apart as the model needs them, and each
+        image has its pose. Raises what `register_frame` and `measure_frame` raise; a frame that is refused is no step.
+        """
+        wanted = steps.wants(frame.stamp_ns)
+        if not wanted and self._track_until(frame.stamp_ns).window.stamps_ns:
+            return self.measure_frame(frame)
+        odometry = self.register_frame(frame)
+        steps.keep(frame.stamp_ns)
+        return odometry
 
     def register_frame(self, frame: Frame) -> Odometry:
         """Take the next frame into the window and tell where the camera is.
@@ -101,17 +117,19 @@ class Odometer:
             StaleFrameError: the stamp is not newer than the last; the odometer is as it was.
             LaposeError: the image is smaller than the model's input, or damaged; the odometer is as it was.
         """
-        self._track = self._follow(frame)
-        return self._track.odometry()
+        self._track = self._newest = self._follow(frame)
+        return self._track.odometry(is_step=True)
 
     def measure_frame(self, frame: Frame) -> Odometry:
-        """Tell where the camera is at a frame between those of the window, and stay as if it had never come.
+        """Tell where the camera is at a frame between those of the window, which stays as if it had never come.
 
         The frame is measured against the window's last one, so that cameras may be faster than the window steps: the
-        odometry is the one that `register_frame` would give, and nothing jumps when the window does step. Raises the
-        same; the frame must be newer than the last one *registered*.
+        odometry is the one that `register_frame` would give, and nothing jumps when the window does step. After a gap
+        the pose goes on from the newest frame, measured or registered. Raises what `register_frame` raises; the frame
+        must be newer than the last one *registered*.
         """
-        return self._follow(frame).odometry()
+        self._newest = self._follow(frame)
+        return self._newest.odometry(is_step=False)
 
     def _follow(self, frame: Frame) -> Track:
         """The online system: one image further."""
@@ -142,19 +160,19 @@ class Odometer:
 
     def _track_until(self, stamp_ns: int) -> Track:
         """What is known before a frame of this stamp: after a gap the window is new, and the pose doubtful."""
-        track = self._track
+        track, newest = self._track, self._newest
         if not track.window.stamps_ns:
             return track
-        newest_ns = track.window.stamps_ns[-1]
-        if stamp_ns <= newest_ns:
+        last_ns = track.window.stamps_ns[-1]
+        if stamp_ns <= last_ns:
             raise StaleFrameError(
-                f"a frame of {stamp_ns} ns came after one of {newest_ns} ns: give frames in order of time"
+                f"a frame of {stamp_ns} ns came after one of {last_ns} ns: give frames in order of time"
             )
-        gap_s = (stamp_ns - newest_ns) * 1e-9
-        if gap_s <= self.config.max_gap_s:
+        if (stamp_ns - last_ns) * 1e-9 <= self.config.max_gap_s:
             return track
-        deviation = np.repeat([self.config.gap_speed_mps * gap_s, self.config.gap_turn_radps * gap_s], 3)
-        return Track(self._empty_window, track.pose_odom_camera, track.covariance + np.diag(deviation**2))
+        unseen_s = max(0, stamp_ns - newest.window.stamps_ns[-1]) * 1e-9
+        deviation = np.repeat([self.config.gap_speed_mps * unseen_s, self.config.gap_turn_radps * unseen_s], 3)
+        return Track(self._empty_window, newest.pose_odom_camera, newest.covariance + np.diag(deviation**2))
 
 
 def propagate_covariance(covariance: np.ndarray, pose_odom_camera: np.ndarray, motion: Motion) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinitionFormat
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
-from lapose_core.data.bag_poses import camera_in_vehicle, stamp_ns
+from lapose_core.data import bag_messages as messages
+from lapose_core.data.bag_poses import camera_in_vehicle
 from lapose_core.data.rosbag import RosbagSource
 from lapose_core.data.source import Source
 from lapose_core.errors import LaposeError
-from lapose_core.geometry import quaternion_of
+from lapose_core.files import write_atomically
 from lapose_core.motion import Odometry
 from lapose_core.runtime.body import BodyOdometry, body_odometry, camera_in_body
 
@@ -27,12 +26,7 @@ ODOM_FRAME, BASE_FRAME = "odom", "base_link"
 #: The path is written again when it has grown by this share: each time would make the bag's size quadratic.
 _GROWTH = 0.05
 
-_STORE = get_typestore(Stores.ROS2_JAZZY)
-_TYPES = {
-    ODOMETRY_TOPIC: "nav_msgs/msg/Odometry",
-    PATH_TOPIC: "nav_msgs/msg/Path",
-    TF_TOPIC: "tf2_msgs/msg/TFMessage",
-}
+_TYPES = {ODOMETRY_TOPIC: messages.ODOMETRY, PATH_TOPIC: messages.PATH, TF_TOPIC: messages.TF}
 _log = logging.getLogger(__name__)
 
 
@@ -57,23 +51,22 @@ def write_output_bag(path: Path, source: RosbagSource, odometries: Iterable[Odom
     Raises LaposeError where the file cannot be written.
     """
     by_stamp = {odometry.stamp_ns: odometry for odometry in odometries}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder, AnyReader([source.path]) as reader:
-            bag = Path(folder) / "bag"
-            with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-                _copy(reader, writer, source.topic, by_stamp)
-            (file,) = bag.glob("*.mcap")
-            file.replace(path)
-    except OSError as error:
-        raise LaposeError(f"cannot write {path} ({error.strerror}): choose another --output-bag") from None
+
+    def write(temporary: Path) -> None:
+        bag = temporary.with_suffix("")
+        with AnyReader([source.path]) as reader, Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+            _copy(reader, writer, source.topic, by_stamp)
+        (file,) = bag.glob("*.mcap")
+        file.replace(temporary)
+
+    write_atomically(path, write, cure="choose another --output-bag")
 
 
 def _copy(reader: AnyReader, writer: Writer, image_topic: str, by_stamp: dict[int, Odometry]) -> None:
     copies = {c.id: copy for c in reader.connections if (copy := _add_copy(writer, c)) is not None}
     own = {
         topic: next((copy for copy in copies.values() if copy.topic == topic), None)
-        or writer.add_connection(topic, msgtype, typestore=_STORE)
+        or writer.add_connection(topic, msgtype, typestore=messages.STORE)
         for topic, msgtype in _TYPES.items()
     }
     path: list[BodyOdometry] = []
@@ -84,7 +77,7 @@ def _copy(reader: AnyReader, writer: Writer, image_topic: str, by_stamp: dict[in
         if connection.topic != image_topic:
             continue
         image: Any = reader.deserialize(data, connection.msgtype)
-        odometry = by_stamp.pop(stamp_ns(image), None)
+        odometry = by_stamp.pop(messages.stamp_ns(image), None)
         if odometry is None:
             continue
         if pose_body_camera is None:
@@ -93,10 +86,13 @@ def _copy(reader: AnyReader, writer: Writer, image_topic: str, by_stamp: dict[in
                 pose_body_camera = camera_in_body(np.zeros(3), np.eye(3))
         body = body_odometry(odometry, pose_body_camera)
         path.append(body)
-        _write(writer, own[ODOMETRY_TOPIC], recorded_ns, _odometry(body))
-        _write(writer, own[TF_TOPIC], recorded_ns, _transform(body))
+        place = body.stamp_ns, ODOM_FRAME, BASE_FRAME, body.pose_odom_body
+        odometry_message = messages.odometry(*place, body.covariance, body.twist, body.twist_covariance)
+        messages.write_message(writer, own[ODOMETRY_TOPIC], recorded_ns, odometry_message)
+        messages.write_message(writer, own[TF_TOPIC], recorded_ns, messages.transform(*place))
         if len(path) >= (1 + _GROWTH) * in_path or not by_stamp:
-            _write(writer, own[PATH_TOPIC], recorded_ns, _path(path))
+            path_message = messages.path(ODOM_FRAME, [b.stamp_ns for b in path], [b.pose_odom_body for b in path])
+            messages.write_message(writer, own[PATH_TOPIC], recorded_ns, path_message)
             in_path = len(path)
 
 
@@ -106,52 +102,10 @@ def _add_copy(writer: Writer, connection: Connection) -> Connection | None:
         _log.warning("%s of the bag is left out: the new one takes its place", connection.topic)
         return None
     qos = connection.ext.offered_qos_profiles if isinstance(connection.ext, ConnectionExtRosbag2) else []
-    definition: dict[str, Any] = {"typestore": _STORE}
+    definition: dict[str, Any] = {"typestore": messages.STORE}
     if connection.msgdef.format == MessageDefinitionFormat.MSG and connection.digest:
         definition = {"msgdef": connection.msgdef.data, "rihs01": connection.digest}
-    elif connection.msgtype not in _STORE.fielddefs:
+    elif connection.msgtype not in messages.STORE.fielddefs:
         _log.warning("%s is left out: the bag does not define %s", connection.topic, connection.msgtype)
         return None
     return writer.add_connection(connection.topic, connection.msgtype, offered_qos_profiles=qos, **definition)
-
-
-def _write(writer: Writer, connection: Connection, recorded_ns: int, message: Any) -> None:
-    writer.write(connection, recorded_ns, _STORE.serialize_cdr(message, connection.msgtype))
-
-
-def _make(name: str, *fields: Any) -> Any:
-    return _STORE.types[name](*fields)
-
-
-def _header(stamp: int) -> Any:
-    time = _make("builtin_interfaces/msg/Time", *divmod(stamp, 1_000_000_000))
-    return _make("std_msgs/msg/Header", time, ODOM_FRAME)
-
-
-def _pose(pose: np.ndarray) -> Any:
-    position = _make("geometry_msgs/msg/Point", *pose[:3, 3].tolist())
-    return _make(
-        "geometry_msgs/msg/Pose", position, _make("geometry_msgs/msg/Quaternion", *quaternion_of(pose).tolist())
-    )
-
-
-def _odometry(body: BodyOdometry) -> Any:
-    linear, angular = (_make("geometry_msgs/msg/Vector3", *part.tolist()) for part in (body.twist[:3], body.twist[3:]))
-    twist = _make("geometry_msgs/msg/Twist", linear, angular)
-    pose = _make("geometry_msgs/msg/PoseWithCovariance", _pose(body.pose_odom_body), body.covariance.ravel())
-    twist = _make("geometry_msgs/msg/TwistWithCovariance", twist, body.twist_covariance.ravel())
-    return _make(_TYPES[ODOMETRY_TOPIC], _header(body.stamp_ns), BASE_FRAME, pose, twist)
-
-
-def _transform(body: BodyOdometry) -> Any:
-    pose = body.pose_odom_body
-    translation = _make("geometry_msgs/msg/Vector3", *pose[:3, 3].tolist())
-    rotation = _make("geometry_msgs/msg/Quaternion", *quaternion_of(pose).tolist())
-    transform = _make("geometry_msgs/msg/Transform", translation, rotation)
-    stamped = _make("geometry_msgs/msg/TransformStamped", _header(body.stamp_ns), BASE_FRAME, transform)
-    return _make(_TYPES[TF_TOPIC], [stamped])
-
-
-def _path(bodies: list[BodyOdometry]) -> Any:
-    poses = [_make("geometry_msgs/msg/PoseStamped", _header(b.stamp_ns), _pose(b.pose_odom_body)) for b in bodies]
-    return _make(_TYPES[PATH_TOPIC], _header(bodies[-1].stamp_ns), poses)

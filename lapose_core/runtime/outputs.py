@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from lapose_core.errors import LaposeError
+from lapose_core.files import write_atomically
 from lapose_core.geometry import Trajectory, quaternion_of
 from lapose_core.motion import Motion
 
@@ -29,18 +28,6 @@ def write_motions_csv(path: Path, motions: Iterable[Motion]) -> None:
 def write_trajectory_tum(path: Path, trajectory: Trajectory) -> None:
     """Write a TUM trajectory; replaces the file in one go."""
     write_atomically(path, trajectory.write_tum)
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place; raises LaposeError where it cannot."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-            temporary = Path(folder) / path.name
-            write(temporary)
-            temporary.replace(path)
-    except OSError as error:
-        raise LaposeError(f"cannot write {path} ({error.strerror}): give an --output folder to write to") from None
 
 
 def _write_rows(path: Path, motions: Iterable[Motion]) -> None:

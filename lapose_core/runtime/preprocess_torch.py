@@ -1,4 +1,4 @@
-"""The preprocessing of `preprocess.py` in torch: on a GPU the camera's bytes cross the bus once, as they are.
+"""The preprocessing of `data/preprocess.py` in torch: on a GPU the camera's bytes cross the bus once, as they are.
 
 The arithmetic is that of OpenCV without its rounding in between, so that results differ by at most one of 255 levels in
 a pixel.
@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lapose_core.data.encodings import UndecodableFrameError
+from lapose_core.data.encodings import UndecodableFrameError, row_bytes
+from lapose_core.data.preprocess import Crop, Image, PrincipalPoint, find_crop
 from lapose_core.data.raw_image import RawImage
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.replay import Replay
-from lapose_core.runtime.preprocess import Crop, Image, PrincipalPoint, find_crop
 
 #: Encoding -> (bytes a pixel, places of red, green and blue among them).
 _CHANNELS = {
@@ -56,6 +56,7 @@ class TensorPreparer:
         """Raises what `prepare_frame` raises."""
         raw = _raw_of(image) if isinstance(image, np.ndarray) else image
         kind = (raw.height, raw.width, raw.encoding, raw.step, raw.is_bigendian, principal_point)
+        raw.check()
         if kind not in self._inputs:
             crop = find_crop(raw.width, raw.height, self._config, principal_point)
             size = (self._config.image_height, self._config.image_width)
@@ -86,14 +87,9 @@ class _CameraInput:
         self._run = run if stream is None else Replay(run, stream)
 
     def __call__(self, image: RawImage) -> Tensor:
-        buffer = np.frombuffer(image.data, np.uint8)
-        if buffer.size < self._host_array.size:
-            raise UndecodableFrameError(
-                f"{buffer.size} bytes do not fill an image of {self._host_array.size} bytes ({image.encoding!r})"
-            )
         if self._stream is not None:
             self._stream.synchronize()  # the last frame's copy may still read the pinned memory
-        np.copyto(self._host_array, buffer[: self._host_array.size])
+        np.copyto(self._host_array, np.frombuffer(image.data, np.uint8)[: self._host_array.size])
         self._device_bytes.copy_(self._host, non_blocking=True)
         return self._run({"bytes": self._device_bytes})["frame_CHW"].clone()
 
@@ -176,17 +172,12 @@ def _pixels(data_N: Tensor, image: RawImage, pixel_bytes: int) -> Tensor:
 
 def _byte_count(image: RawImage) -> int:
     """Bytes that an image needs; the last row's padding may be missing."""
-    known = {name: pixel_bytes for name, (pixel_bytes, _) in _CHANNELS.items()}
-    known |= dict.fromkeys(_YUV422, 2) | {name: pixel_bytes for name, (_, pixel_bytes) in _BAYER.items()}
-    row_bytes = image.width * known[image.encoding]
     if image.encoding in _YUV422 and image.width % 2:
         raise UndecodableFrameError(
             f"{image.width}x{image.height} is no size for an image of encoding {image.encoding!r}"
         )
-    step = image.step or row_bytes
-    if step < row_bytes or image.height < 1 or image.width < 1:
-        raise UndecodableFrameError(f"rows of {row_bytes} bytes do not fit a step of {step}")
-    return (image.height - 1) * step + row_bytes
+    row = row_bytes(image.encoding, image.width)
+    return (image.height - 1) * (image.step or row) + row
 
 
 def _raw_of(image_HWC: np.ndarray) -> RawImage:

@@ -15,6 +15,7 @@ from lapose_core.data.open import open_source
 from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Source
 from lapose_core.errors import LaposeError
+from lapose_core.files import write_atomically
 from lapose_core.geometry import Trajectory
 from lapose_core.models import DEFAULT_MODEL, find_model
 from lapose_core.motion import Motion, Odometry
@@ -22,7 +23,7 @@ from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.backends.recompute import RecomputingBackend
 from lapose_core.runtime.odometer import Odometer
 from lapose_core.runtime.output_bag import check_output_bag, write_output_bag
-from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
+from lapose_core.runtime.outputs import write_motions_csv, write_trajectory_tum
 
 _log = logging.getLogger(__name__)
 
@@ -114,12 +115,9 @@ def run(
         for frame in tqdm(source, total=source.frame_count, unit="frame", disable=not progress):
             started = time.perf_counter()
             try:
-                if steps.wants(frame.stamp_ns):
-                    odometries.append(odometer.register_frame(frame))
-                    steps.keep(frame.stamp_ns)
-                    motions += [odometries[-1].motion] if odometries[-1].motion is not None else []
-                else:
-                    odometries.append(odometer.measure_frame(frame))
+                odometries.append(odometer.take_frame(frame, steps))
+                if odometries[-1].is_step and odometries[-1].motion is not None:
+                    motions.append(odometries[-1].motion)
             except LaposeError as error:
                 # From the very first frame it is the source that does not fit, not one frame that is bad.
                 if not odometries:

@@ -103,11 +103,12 @@ class Statistics:
     """What is counted and measured since activation.
 
     Attributes:
-        preprocessing, inference: seconds from the message to the model's input, and from there to the motion.
+        preprocessing, inference: seconds from the message to a decompressed and rectified image, and from there, by
+            crop, colours, shrinking and the model, to the motion.
         latency: seconds from an image's arrival to its odometry, waiting included.
         images, odometry: rates.
-        window_fill: frames in the window.
-        motion: the newest, or None.
+        window_fill: frames in the window, at its newest step.
+        motion: the newest step's, or None.
     """
 
     def __init__(self) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import adjoint, make_pose
-from lapose_core.motion import Motion, Odometry
+from lapose_core.motion import Odometry
 from lapose_core.runtime.body import BodyOdometry, body_odometry
 from lapose_core.runtime.odometer import Odometer
 from lapose_core.runtime.view import is_blind
@@ -45,15 +46,24 @@ class VehicleOdometer:
 
     def register_frame(self, frame: Frame) -> VehicleStep:
         """See `Odometer.register_frame`, whose errors this raises."""
+        return self.take_frame(frame, FrameSampler())
+
+    def take_frame(self, frame: Frame, steps: FrameSampler) -> VehicleStep:
+        """See `Odometer.take_frame`, whose errors this raises."""
         assert self.pose_body_camera is not None, "say where the camera is first"
-        camera = self.odometer.register_frame(frame)
+        camera, start_covariance = self.odometer.take_frame(frame, steps), self._start_covariance
         if camera.motion is not None and is_blind(frame.image_HWC):
-            camera = self._doubt(camera, camera.motion)
+            # As unsure as if the camera had not been there; of a frame between steps only until the next one.
+            unknown = self._unknown_motion(camera.motion.interval_s)
+            camera = replace(camera, motion=replace(camera.motion, variance=camera.motion.variance + unknown))
+            start_covariance = start_covariance + np.diag(unknown)
+        if camera.is_step:
+            self._start_covariance = start_covariance
         relative = body_odometry(camera, self.pose_body_camera)
         self._newest = replace(
             relative,
             pose_odom_body=self._pose_odom_start @ relative.pose_odom_body,
-            covariance=_chained(self._start_covariance, self._pose_odom_start, relative),
+            covariance=_chained(start_covariance, self._pose_odom_start, relative),
         )
         return VehicleStep(camera, self._newest)
 
@@ -76,12 +86,6 @@ class VehicleOdometer:
             return
         unknown = np.diag(self._unknown_motion(self.odometer.config.max_gap_s))
         self.set_pose(self._newest.pose_odom_body, self._newest.covariance + unknown)
-
-    def _doubt(self, camera: Odometry, motion: Motion) -> Odometry:
-        """The same odometry, as unsure of its motion as if the camera had not been there."""
-        unknown = self._unknown_motion(motion.interval_s)
-        self._start_covariance = self._start_covariance + np.diag(unknown)
-        return replace(camera, motion=replace(motion, variance=motion.variance + unknown))
 
     def _unknown_motion(self, seconds: float) -> np.ndarray:
         """Variances (6,) of a motion that nobody has seen; the same in all axes."""

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.losses import MotionTarget
 from lapose_core.model.matching import QUERY_STRIDE
+from lapose_core.training.batch import Batch
 from lapose_core.training.config import TrainConfig
 from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
@@ -22,7 +23,7 @@ from lapose_core.world.config import WorldConfig
 
 
 @dataclass
-class ClipBatch:
+class ClipBatch(Batch):
     """B clips of T frames, S = T - 1 steps, N query cells.
 
     Attributes:
@@ -54,9 +55,6 @@ class ClipBatch:
     def motions(self) -> MotionTarget:
         return MotionTarget(self.translation_BS3, self.quaternion_BS4, self.fov_x_B)
 
-    def to(self, device: torch.device) -> ClipBatch:
-        return ClipBatch(*(None if value is None else value.to(device, non_blocking=True) for value in self._values()))
-
     def split(self) -> list[ClipBatch]:
         """One batch for each clip."""
         count = self.intervals_BS.shape[0]
@@ -70,14 +68,6 @@ class ClipBatch:
             if value is not None and item.name != "fov_x_B"
         }
         return dataclasses.replace(self, **cut)
-
-    @classmethod
-    def join(cls, batches: list[ClipBatch]) -> ClipBatch:
-        columns = zip(*(batch._values() for batch in batches), strict=True)
-        return cls(*(None if column[0] is None else torch.cat(column) for column in columns))
-
-    def _values(self) -> list[Tensor | None]:
-        return [getattr(self, item.name) for item in fields(self)]
 
 
 def batches(

@@ -90,9 +90,14 @@ def load_state(folder: Path) -> RunState | None:
         raise LaposeError(f"{folder} holds no whole checkpoint ({error}): choose another --output") from None
 
 
-def model_config_of(folder: Path) -> ModelConfig:
-    """The config of the model that a folder holds."""
-    return ModelConfig.load(folder / "config.json")
+def model_config_of(folder: Path, preset: str | None = None) -> ModelConfig:
+    """The config of the model that a folder holds; raises LaposeError where a preset is named and it is another one."""
+    config = ModelConfig.load(folder / "config.json")
+    if preset not in (None, config.preset):
+        raise LaposeError(
+            f"{folder} was trained as preset {config.preset!r}, the config says {preset!r}: use one of both"
+        )
+    return config
 
 
 def _save_pieces(folder: Path, kind: str, tag: str, tensors: dict[str, Tensor]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from lapose_core.data.chunks import Chunk, ChunkReader, ClipRates
 from lapose_core.errors import LaposeError
+from lapose_core.training.batch import Batch
 from lapose_core.training.config import ClipConfig
 from lapose_core.training.stage import Share
 from lapose_core.world.clips import Clips, sample_clips
@@ -32,7 +33,7 @@ _PATIENCE = 200
 
 
 @dataclass
-class UnlabelledClips:
+class UnlabelledClips(Batch):
     """B clips of T frames, S = T - 1 steps.
 
     Attributes:
@@ -48,26 +49,14 @@ class UnlabelledClips:
     speed_BS: Tensor | None = None
     codes_BTN: Tensor | None = None
 
-    def to(self, device: torch.device) -> UnlabelledClips:
-        return UnlabelledClips(*(None if v is None else v.to(device, non_blocking=True) for v in self._values()))
-
-    @classmethod
-    def join(cls, parts: list[UnlabelledClips]) -> UnlabelledClips:
-        columns = zip(*(part._values() for part in parts), strict=True)
-        return cls(*(None if any(v is None for v in column) else torch.cat(column) for column in columns))
-
-    def _values(self) -> list[Tensor | None]:
-        return [getattr(self, item.name) for item in fields(self)]
-
 
 class ClipMixture:
-    """Endless batches of clips on the device: rendered ones, and those of any readers, by their weights."""
+    """Endless batches of clips: rendered ones, and those of any readers, by their weights."""
 
     def __init__(
         self,
         config: ClipConfig,
         size: tuple[int, int],
-        device: torch.device,
         rendered: float = 1.0,
         readers: list[tuple[float, ChunkReader]] | None = None,
     ) -> None:
@@ -78,17 +67,17 @@ class ClipMixture:
             rendered: weight of the rendered drives.
             readers: the other sources and their weights.
         """
-        self.config, self.size, self.device = config, size, device
+        self.config, self.size = config, size
         self.readers = [reader for _, reader in readers or []]
         weights = np.array([rendered, *(weight for weight, _ in readers or [])], float)
         if weights.sum() <= 0 or weights.min() < 0:
             raise LaposeError(f"sources: weights {weights.tolist()} are no shares: give positive numbers")
         self.shares = weights / weights.sum()
 
-    def batches(self, share: Share, step: int) -> Iterator[UnlabelledClips]:
-        """This process's part of the batches from that of `step` on."""
-        drawn = iter(self._rendered(share, step))
-        streams = [iter(self._real(reader, share, step)) for reader in self.readers]
+    def batches(self, share: Share, step: int, device: torch.device) -> Iterator[UnlabelledClips]:
+        """This process's part of the batches from that of `step` on, on the device."""
+        drawn = iter(self._rendered(share, step, device))
+        streams = [iter(self._real(reader, share, step, device)) for reader in self.readers]
         for number in itertools.count(step):
             blocks, others = self.counts(share, number)
             parts = [next(drawn) for _ in range(blocks)]
@@ -121,21 +110,21 @@ class ClipMixture:
         """Items of the readers that could not be used so far."""
         return sum(reader.omissions.count for reader in self.readers)
 
-    def _rendered(self, share: Share, step: int) -> Iterator[UnlabelledClips]:
+    def _rendered(self, share: Share, step: int, device: torch.device) -> Iterator[UnlabelledClips]:
         if not self.shares[0]:
             return
-        dataset = _Blocks(self, share, step, draw=self.device.type != "cuda")
+        dataset = _Blocks(self, share, step, draw=device.type != "cuda")
         for block in _ahead(dataset, self.config.draw_workers, pin=False):
-            yield block.to(self.device) if isinstance(block, UnlabelledClips) else drawn(block, self.size, self.device)
+            yield block.to(device) if isinstance(block, UnlabelledClips) else drawn(block, self.size, device)
 
-    def _real(self, reader: ChunkReader, share: Share, step: int) -> Iterator[UnlabelledClips]:
+    def _real(self, reader: ChunkReader, share: Share, step: int, device: torch.device) -> Iterator[UnlabelledClips]:
         seed = [self.config.seed, 2, step, share.rank]
         dataset = _RealClips(reader, ClipRates(*self.config.rate_hz, self.config.frames), seed)
-        for clip in _ahead(dataset, self.config.read_workers, pin=self.device.type == "cuda"):
+        for clip in _ahead(dataset, self.config.read_workers, pin=device.type == "cuda"):
             if isinstance(clip, LaposeError):
                 raise clip
             frames_TCHW, intervals_S = clip
-            yield UnlabelledClips(frames_TCHW[None], intervals_S[None]).to(self.device)
+            yield UnlabelledClips(frames_TCHW[None], intervals_S[None]).to(device)
 
 
 def held_out_clips(

@@ -17,20 +17,19 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from lapose_core.errors import LaposeError
 from lapose_core.model.config import ModelConfig, preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.batches import ClipBatch, batches
-from lapose_core.training.checkpoint import load_checkpoint, load_state, model_config_of
+from lapose_core.training.checkpoint import model_config_of
 from lapose_core.training.config import TASKS, TrainConfig
 from lapose_core.training.engine import Engine
 from lapose_core.training.head_alone import HeadAlone
+from lapose_core.training.past import load_past, start_folders
 from lapose_core.training.processes import start_fabric
-from lapose_core.training.stage import Share, Stage
+from lapose_core.training.stage import VALIDATION_SEED, Share, Stage
 from lapose_core.training.tasks import Task, choose_task
 
-#: Seed of clips that no training step sees, and how many there are at least.
-VALIDATION_SEED = 1_000_003
+#: Clips that no training step sees, at least.
 VALIDATION_CLIPS = 32
 #: Parts that turn frames into latent actions, and these into what the pose head reads.
 ENCODER = ("tokenizer.", "matching.", "inverse_dynamics.")
@@ -56,23 +55,17 @@ def pose_engine(
 ) -> Engine:
     """Everything that `train_pose` runs."""
     fabric = fabric or start_fabric(config)
-    state = load_state(output)
-    if (output / "progress.json").exists():
-        if fabric.global_rank == 0:
-            print(f"going on from {output}" + (f", step {state.numbers['step']}" if state else ""), flush=True)
-        start_from = [output]
-    sizes = _sizes(config, start_from)
-    loaded = [load_checkpoint(folder, sizes) for folder in start_from]
-    history = [run for _, progress in loaded for run in progress["runs"]][: -1 if state else None]
-    # Not the clips and the light of the earlier runs over again.
-    config = replace(config, seed=config.seed + 64 * len(history))
-    torch.manual_seed(config.seed)
+    folders = start_folders(output, start_from)
+    sizes = _sizes(config, folders)
+    past = load_past(output, folders, sizes, fabric)
+    config = past.seed(config)
     model = LAPose(sizes)
-    for i, (weights, progress) in enumerate(loaded):
-        _take(model, weights, progress["runs"][-1:], first=i == 0)
-    pretrained = any(run.get("stage") == "pretrain" for run in history)
+    for i, (weights, runs) in enumerate(past.loaded):
+        _take(model, weights, runs[-1:], first=i == 0)
+    pretrained = any(run.get("stage") == "pretrain" for run in past.history)
     frozen = config.encoder == "frozen" or (config.encoder == "auto" and pretrained)
-    return Engine(config, PoseStage(model, config, frozen), output, fabric=fabric, history=history, state=state)
+    stage = PoseStage(model, config, frozen)
+    return Engine(config, stage, output, fabric=fabric, history=past.history, state=past.state)
 
 
 class PoseStage(Stage):
@@ -136,14 +129,8 @@ def _take(model: LAPose, weights: dict[str, Tensor], last_run: list[dict], first
     model.load_state_dict(taken, strict=first)
 
 
-def _sizes(config: TrainConfig, start_from: Sequence[Path]) -> ModelConfig:
+def _sizes(config: TrainConfig, folders: Sequence[Path]) -> ModelConfig:
     """The preset's sizes; on top of another run, that run's: its bottleneck may be another one."""
-    named = preset(config.preset)
-    if not start_from or not (start_from[0] / "config.json").exists():
-        return named
-    sizes = model_config_of(start_from[0])
-    if sizes.preset != named.preset:
-        raise LaposeError(
-            f"{start_from[0]} was trained as preset {sizes.preset!r}, the config says {named.preset!r}: use one of both"
-        )
-    return sizes
+    if not folders or not (folders[0] / "config.json").exists():
+        return preset(config.preset)
+    return model_config_of(folders[0], config.preset)

@@ -26,16 +26,17 @@ from lapose_core.model.forward_dynamics import ForwardDynamics
 from lapose_core.model.lapose import LAPose, load_weights
 from lapose_core.model.vqvae import VQVAE
 from lapose_core.training.augment import augment
-from lapose_core.training.checkpoint import load_checkpoint, load_state, model_config_of
-from lapose_core.training.clip_streams import UnlabelledClips, held_out_clips
+from lapose_core.training.checkpoint import load_checkpoint, model_config_of
+from lapose_core.training.clip_stage import ClipStage
+from lapose_core.training.clip_streams import UnlabelledClips
 from lapose_core.training.config import TASKS, PretrainConfig
 from lapose_core.training.engine import Engine
+from lapose_core.training.past import load_past, start_folders
 from lapose_core.training.probe import probe
 from lapose_core.training.processes import mixed_precision, start_fabric
-from lapose_core.training.sources import open_mixture
-from lapose_core.training.stage import Share, Stage
+from lapose_core.training.stage import Share
 from lapose_core.training.tasks import compile_encoder
-from lapose_core.training.vqvae import VALIDATION_SEED, load_vqvae
+from lapose_core.training.vqvae import load_vqvae
 
 #: Seed of the probe's clips.
 PROBE_SEED = 2_000_003
@@ -75,9 +76,9 @@ def pretrain_engine(
 ) -> Engine:
     """Everything that `train_pretrain` runs."""
     fabric = fabric or start_fabric(config)
-    going_on = (output / "progress.json").exists()
+    folders = start_folders(output)
     frozen = config.matching == "frozen" or (config.matching == "auto" and start_from is not None)
-    if frozen and start_from is None and not going_on:
+    if frozen and start_from is None and not folders:
         raise LaposeError("matching: frozen needs matching that has learned: give the folder of such a run with --from")
     tokens = load_vqvae(vqvae)
     sizes = replace(preset(config.preset), action_width=config.action_width)
@@ -86,40 +87,33 @@ def pretrain_engine(
             f"{vqvae} was trained as preset {tokens.config.preset!r}, the config says {config.preset!r}: "
             "train a VQ-VAE of the same preset"
         )
-    state = load_state(output)
-    history: list[dict] = []
-    torch.manual_seed(config.seed)
+    past = load_past(output, folders, sizes, fabric)
+    config = past.seed(config)
     model = LatentActionModel(sizes, tokens.config.codes, math.prod(tokens.config.grid))
-    if going_on:
-        weights, progress = load_checkpoint(output, sizes)
-        load_weights(model, output, weights)
-        history = progress["runs"][: -1 if state else None]
-        config = replace(config, seed=config.seed + len(history))
-        if fabric.global_rank == 0:
-            print(f"going on from {output}" + (f", step {state.numbers['step']}" if state else ""), flush=True)
+    if past.loaded:
+        load_weights(model, output, past.loaded[0][0])
     elif start_from is not None:
         _take_matching(model, start_from)
     elif model.matching is not None and fabric.global_rank == 0:
         print("nothing has taught what finds the matches: start from a run of `task: matching` with --from", flush=True)
     stage = PretrainStage(model, config, tokens.to(fabric.device, memory_format=torch.channels_last), frozen)
-    return Engine(config, stage, output, fabric=fabric, history=history, state=state)
+    return Engine(config, stage, output, fabric=fabric, history=past.history, state=past.state)
 
 
-class PretrainStage(Stage):
+class PretrainStage(ClipStage):
     """Cross entropy of the next frame's codes."""
 
     model: LatentActionModel
     config: PretrainConfig
 
     def __init__(self, model: LatentActionModel, config: PretrainConfig, tokens: VQVAE, frozen: bool = False) -> None:
-        super().__init__(model.to(memory_format=torch.channels_last), config)
+        super().__init__(model, config)
         # Without `frozen` the stem learns; the descriptors never, since no gradient comes through a match.
         fixed = tuple(part for part in TASKS["matching"] if frozen or part != "tokenizer.stem")
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(not name.startswith(fixed))
         # In a tuple, so that the engine neither trains nor saves it.
         self._frozen = (tokens,)
-        self.mixture = open_mixture(config, model.config, torch.device("cpu"))
         self._augment, self._losses_of = augment, _cross_entropy
 
     def compile_parts(self) -> None:
@@ -158,19 +152,13 @@ class PretrainStage(Stage):
         return mean | {"gap": mean["loss_shuffled"] - mean["loss"]} | found
 
     def batches(self, share: Share, step: int) -> Iterator[UnlabelledClips]:
-        self.mixture.device = self.device
-        return map(self._tokenized, self.mixture.batches(share, step))
+        return map(self._tokenized, super().batches(share, step))
 
     def held_out(self) -> list[UnlabelledClips]:
         """Clips of all rates for the losses, clips of one rate for the probe: there a turn is a yaw rate."""
-        size = self.model.config.image_height, self.model.config.image_width
-        count, probes = max(self.config.held_out_clips, 2), self.config.probe_clips
-        clips = held_out_clips(self.config, size, self.device, count, VALIDATION_SEED)
+        clips = self.held_out_clips(max(self.config.held_out_clips, 2))
         seen = [replace(self._tokenized(batch), yaw_rate_BS=None, speed_BS=None) for batch in clips]
-        return seen + held_out_clips(self.config, size, self.device, probes, PROBE_SEED, one_rate=True)
-
-    def data_report(self) -> dict[str, float]:
-        return {"left_out": float(self.mixture.left_out)} if self.mixture.readers else {}
+        return seen + self.held_out_clips(self.config.probe_clips, PROBE_SEED, one_rate=True)
 
     def _cross_entropy(self, batch: UnlabelledClips, actions_BSK: Tensor) -> Tensor:
         logits_BSNK = self.model.predict_codes(batch.codes_BTN, actions_BSK, batch.intervals_BS)
@@ -190,11 +178,6 @@ def _cross_entropy(logits_BSNK: Tensor, codes_BSN: Tensor) -> Tensor:
 
 
 def _take_matching(model: LatentActionModel, folder: Path) -> None:
-    """What finds the matches, from another run of the same preset; raises LaposeError where it is of another one."""
-    sizes = model_config_of(folder)
-    if sizes.preset != model.config.preset:
-        raise LaposeError(
-            f"{folder} was trained as preset {sizes.preset!r}, the config says {model.config.preset!r}: use one of both"
-        )
-    weights, _ = load_checkpoint(folder, sizes)
+    """What finds the matches, from another run; raises LaposeError where it is of another preset."""
+    weights, _ = load_checkpoint(folder, model_config_of(folder, model.config.preset))
     model.load_state_dict({n: v for n, v in weights.items() if n.startswith(TASKS["matching"])}, strict=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from lapose_core.data.chunks import ChunkReader, ClipRates
 from lapose_core.data.folder import DriveFolder
 from lapose_core.errors import LaposeError
@@ -14,7 +12,7 @@ from lapose_core.training.clip_streams import ClipMixture
 from lapose_core.training.config import ClipConfig
 
 
-def open_mixture(config: ClipConfig, sizes: ModelConfig | VQVAEConfig, device: torch.device) -> ClipMixture:
+def open_mixture(config: ClipConfig, sizes: ModelConfig | VQVAEConfig) -> ClipMixture:
     """Open every source; raises LaposeError where one is missing or has nothing."""
     rates = ClipRates(*config.rate_hz, config.frames)
     rendered = [source.get("weight", 1.0) for source in config.sources if source["kind"] == "rendered"]
@@ -26,7 +24,7 @@ def open_mixture(config: ClipConfig, sizes: ModelConfig | VQVAEConfig, device: t
         if source["kind"] != "rendered"
     ]
     size = sizes.image_height, sizes.image_width
-    return ClipMixture(config, size, device, rendered[0] if rendered else 0.0, readers)
+    return ClipMixture(config, size, rendered[0] if rendered else 0.0, readers)
 
 
 def _open(source: dict, sizes: ModelConfig | VQVAEConfig, rates: ClipRates) -> ChunkReader:

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from lapose_core.training.config import RunConfig
 from lapose_core.training.processes import mixed_precision
 
+#: Seed of clips that no training step sees.
+VALIDATION_SEED = 1_000_003
+
 
 @dataclass(frozen=True)
 class Share:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,16 +13,15 @@ from torch import Tensor
 from lapose_core.model.config import VQVAE_PRESETS, VQVAEConfig, preset
 from lapose_core.model.lapose import load_weights
 from lapose_core.model.vqvae import VQVAE, codebook_use, reconstruction_loss
-from lapose_core.training.checkpoint import load_checkpoint, load_state
-from lapose_core.training.clip_streams import UnlabelledClips, held_out_clips
+from lapose_core.training.checkpoint import load_checkpoint
+from lapose_core.training.clip_stage import ClipStage
+from lapose_core.training.clip_streams import UnlabelledClips
 from lapose_core.training.config import VQVAETrainConfig
 from lapose_core.training.engine import Engine
+from lapose_core.training.past import load_past, start_folders
 from lapose_core.training.processes import start_fabric
-from lapose_core.training.sources import open_mixture
-from lapose_core.training.stage import Share, Stage
+from lapose_core.training.stage import VALIDATION_SEED
 
-#: Seed of clips that no training step sees.
-VALIDATION_SEED = 1_000_003
 #: Share of the codebook that must be in use.
 LEAST_USE = 0.5
 
@@ -38,18 +35,14 @@ def train_vqvae(config: VQVAETrainConfig, output: Path) -> Path:
 def vqvae_engine(config: VQVAETrainConfig, output: Path, fabric: Fabric | None = None) -> Engine:
     """Everything that `train_vqvae` runs."""
     fabric = fabric or start_fabric(config)
-    torch.manual_seed(config.seed)
-    model = VQVAE(preset(config.preset, VQVAE_PRESETS))
-    state = load_state(output)
-    history: list[dict] = []
-    if (output / "progress.json").exists():
-        weights, progress = load_checkpoint(output, model.config)
+    sizes = preset(config.preset, VQVAE_PRESETS)
+    past = load_past(output, start_folders(output), sizes, fabric)
+    config = past.seed(config)
+    model = VQVAE(sizes)
+    for weights, _ in past.loaded:
         load_weights(model, output, weights)
-        history = progress["runs"][: -1 if state else None]
-        config = replace(config, seed=config.seed + len(history))
-        if fabric.global_rank == 0:
-            print(f"going on from {output}", flush=True)
-    return Engine(config, VQVAEStage(model, config), output, fabric=fabric, history=history, state=state)
+    stage = VQVAEStage(model, config)
+    return Engine(config, stage, output, fabric=fabric, history=past.history, state=past.state)
 
 
 def load_vqvae(folder: Path) -> VQVAE:
@@ -61,15 +54,11 @@ def load_vqvae(folder: Path) -> VQVAE:
     return model.eval().requires_grad_(False)
 
 
-class VQVAEStage(Stage):
+class VQVAEStage(ClipStage):
     """Reconstruction and commitment; the codebook learns by itself, from running averages."""
 
     model: VQVAE
     config: VQVAETrainConfig
-
-    def __init__(self, model: VQVAE, config: VQVAETrainConfig) -> None:
-        super().__init__(model.to(memory_format=torch.channels_last), config)
-        self.mixture = open_mixture(config, model.config, torch.device("cpu"))
 
     def compile_parts(self) -> None:
         self.model.encoder.compile()
@@ -111,19 +100,11 @@ class VQVAEStage(Stage):
         write_sheet(output / f"reconstructions-{step:06}.png", shown)
         return summary
 
-    def batches(self, share: Share, step: int) -> Iterator[UnlabelledClips]:
-        self.mixture.device = self.device
-        return self.mixture.batches(share, step)
-
     def held_out(self) -> list[UnlabelledClips]:
         """Rendered clips; and, to be looked at, some of each folder or shards."""
-        size = self.model.config.image_height, self.model.config.image_width
-        rendered = held_out_clips(self.config, size, self.device, self.config.held_out_clips, VALIDATION_SEED)
+        rendered = self.held_out_clips(self.config.held_out_clips)
         self._real = self.mixture.sample(self.config.show_frames, VALIDATION_SEED, self.device)
         return [*rendered, *self._real]
-
-    def data_report(self) -> dict[str, float]:
-        return {"left_out": float(self.mixture.left_out)} if self.mixture.readers else {}
 
 
 def write_sheet(path: Path, looks: list[dict[str, Tensor]]) -> None:

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
-from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
+from lapose_core.data import bag_messages as messages
+from lapose_core.data.camera_topics import CAMERA_INFO_TYPE, COMPRESSED_IMAGE_TYPE, RAW_IMAGE_TYPE
 from lapose_core.errors import LaposeError
-from lapose_core.geometry import invert_pose, quaternion_of
+from lapose_core.geometry import invert_pose, rotation_vector_of
 from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips
 from lapose_core.world.drive import sample_drive
@@ -24,8 +24,8 @@ TRUE_BASE_FRAME = "ground_truth/base_link"  # apart from base_link, whose parent
 _START_NS = 1_767_225_600_000_000_000  # 2026-01-01, so that the same seed gives the same bag
 _CHUNK = 8  # frames drawn at a time
 
-_STORE = get_typestore(Stores.ROS2_JAZZY)
-_T = _STORE.types
+#: Of the true pose and twist: what is exact still needs one that filters can invert.
+_COVARIANCE = 1e-6 * np.eye(6)
 _FOREVER = QosTime(2147483647, 4294967295)
 
 
@@ -34,60 +34,25 @@ def _qos(durability: QosDurability) -> Qos:
     return Qos(QosHistory.KEEP_LAST, 10, reliability, durability, _FOREVER, _FOREVER, liveliness, _FOREVER, False)
 
 
-def _header(stamp_ns: int, frame: str):
-    stamp = _T["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-    return _T["std_msgs/msg/Header"](stamp=stamp, frame_id=frame)
-
-
-def _vector(kind: str, values: np.ndarray):
-    return _T[f"geometry_msgs/msg/{kind}"](**dict(zip("xyzw", map(float, values), strict=False)))
-
-
-def _transform(stamp_ns: int, parent: str, child: str, pose: np.ndarray):
-    transform = _T["geometry_msgs/msg/Transform"](
-        translation=_vector("Vector3", pose[:3, 3]), rotation=_vector("Quaternion", quaternion_of(pose))
-    )
-    stamped = _T["geometry_msgs/msg/TransformStamped"](_header(stamp_ns, parent), child, transform)
-    return _T["tf2_msgs/msg/TFMessage"](transforms=[stamped])
-
-
-def _odometry(stamp_ns: int, pose: np.ndarray, motion: np.ndarray, interval_s: float):
-    """True pose in the map; twist in the vehicle's own axes, from its motion over `interval_s`."""
-    turn = Rotation.from_matrix(motion[:3, :3]).as_rotvec()
-    # An exact pose still needs a covariance that filters can invert.
-    covariance = (1e-6 * np.eye(6)).ravel()
-    point, quaternion = _vector("Point", pose[:3, 3]), _vector("Quaternion", quaternion_of(pose))
-    twist = _T["geometry_msgs/msg/Twist"](
-        linear=_vector("Vector3", motion[:3, 3] / interval_s), angular=_vector("Vector3", turn / interval_s)
-    )
-    return _T["nav_msgs/msg/Odometry"](
-        header=_header(stamp_ns, "map"),
-        child_frame_id=TRUE_BASE_FRAME,
-        pose=_T["geometry_msgs/msg/PoseWithCovariance"](
-            _T["geometry_msgs/msg/Pose"](position=point, orientation=quaternion), covariance
-        ),
-        twist=_T["geometry_msgs/msg/TwistWithCovariance"](twist, covariance),
-    )
-
-
 def _camera_info(stamp_ns: int, camera_C: np.ndarray, width: int, height: int):
     focal, across, along = (width * float(value) for value in camera_C[[t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]])
     x, y = 0.5 * width + across, 0.5 * height + along
     k = np.array([focal, 0, x, 0, focal, y, 0, 0, 1])
     p = np.array([focal, 0, x, 0, 0, focal, y, 0, 0, 0, 1, 0])
-    roi = _T["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    return _T["sensor_msgs/msg/CameraInfo"](
-        _header(stamp_ns, CAMERA_FRAME), height, width, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), p, 0, 0, roi
-    )
+    roi = messages.make_message("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+    return messages.make_message(
+        CAMERA_INFO_TYPE, messages.header(stamp_ns, CAMERA_FRAME), height, width, "plumb_bob", np.zeros(5), k,
+        np.eye(3).ravel(), p, 0, 0, roi,
+    )  # fmt: skip
 
 
 def _image(stamp_ns: int, image_HWC: np.ndarray, jpeg_quality: int | None):
-    header = _header(stamp_ns, CAMERA_FRAME)
+    header = messages.header(stamp_ns, CAMERA_FRAME)
     if jpeg_quality is None:
         height, width, _ = image_HWC.shape
-        return _T["sensor_msgs/msg/Image"](header, height, width, "rgb8", 0, 3 * width, image_HWC.ravel())
+        return messages.make_message(RAW_IMAGE_TYPE, header, height, width, "rgb8", 0, 3 * width, image_HWC.ravel())
     _, data = cv2.imencode(".jpg", image_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
-    return _T["sensor_msgs/msg/CompressedImage"](header, "rgb8; jpeg compressed bgr8", data.ravel())
+    return messages.make_message(COMPRESSED_IMAGE_TYPE, header, "rgb8; jpeg compressed bgr8", data.ravel())
 
 
 def _draw(clips: Clips, begin: int, height: int, width: int, supersample: int) -> list[np.ndarray]:
@@ -144,37 +109,37 @@ def _write(
     bases = clips.pose_world_camera_BT44[0] @ invert_pose(base_camera)
     motions = invert_pose(bases[:-1]) @ bases[1:]
     stamps = [_START_NS + int(stamp) for stamp in clips.stamps_ns_BT[0]]
-    image_topic, image_type = (
-        ("/camera/front/image", "Image")
-        if jpeg_quality is None
-        else ("/camera/front/image/compressed", "CompressedImage")
-    )
+    image_topic, image_type = "/camera/front/image", RAW_IMAGE_TYPE
+    if jpeg_quality is not None:
+        image_topic, image_type = "/camera/front/image/compressed", COMPRESSED_IMAGE_TYPE
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         volatile, latched = _qos(QosDurability.VOLATILE), _qos(QosDurability.TRANSIENT_LOCAL)
         connections = {
-            topic: writer.add_connection(topic, kind, typestore=_STORE, offered_qos_profiles=[qos])
+            topic: writer.add_connection(topic, kind, typestore=messages.STORE, offered_qos_profiles=[qos])
             for topic, kind, qos in (
-                ("/tf_static", "tf2_msgs/msg/TFMessage", latched),
-                (image_topic, f"sensor_msgs/msg/{image_type}", volatile),
-                ("/camera/front/camera_info", "sensor_msgs/msg/CameraInfo", volatile),
-                ("/ground_truth/odometry", "nav_msgs/msg/Odometry", volatile),
-                ("/tf", "tf2_msgs/msg/TFMessage", volatile),
+                ("/tf_static", messages.TF, latched),
+                (image_topic, image_type, volatile),
+                ("/camera/front/camera_info", CAMERA_INFO_TYPE, volatile),
+                ("/ground_truth/odometry", messages.ODOMETRY, volatile),
+                ("/tf", messages.TF, volatile),
             )
         }
 
         def write(topic: str, stamp_ns: int, message) -> None:
-            connection = connections[topic]
-            writer.write(connection, stamp_ns, _STORE.serialize_cdr(message, connection.msgtype))
+            messages.write_message(writer, connections[topic], stamp_ns, message)
 
-        write("/tf_static", stamps[0], _transform(stamps[0], BASE_FRAME, CAMERA_FRAME, base_camera))
+        write("/tf_static", stamps[0], messages.transform(stamps[0], BASE_FRAME, CAMERA_FRAME, base_camera))
         bar = tqdm(total=len(stamps), desc="drawing", unit="frame", disable=not progress)
         for begin in range(0, len(stamps), _CHUNK):
             for offset, image in enumerate(_draw(clips, begin, height, width, supersample)):
                 i = begin + offset
                 stamp, step = stamps[i], max(i - 1, 0)
-                motion = _odometry(stamp, bases[i], motions[step], (stamps[step + 1] - stamps[step]) * 1e-9)
-                write("/tf", stamp, _transform(stamp, "map", TRUE_BASE_FRAME, bases[i]))
-                write("/ground_truth/odometry", stamp, motion)
+                place = stamp, "map", TRUE_BASE_FRAME, bases[i]
+                # Over the step that leads there, in the vehicle's own axes.
+                interval_s = (stamps[step + 1] - stamps[step]) * 1e-9
+                twist = np.concatenate([motions[step, :3, 3], rotation_vector_of(motions[step])]) / interval_s
+                write("/tf", stamp, messages.transform(*place))
+                write("/ground_truth/odometry", stamp, messages.odometry(*place, _COVARIANCE, twist, _COVARIANCE))
                 write("/camera/front/camera_info", stamp, _camera_info(stamp, clips.cameras_BTC[0, i], width, height))
                 write(image_topic, stamp, _image(stamp, image, jpeg_quality))
                 bar.update()

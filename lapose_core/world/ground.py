@@ -7,6 +7,7 @@
 # ruff: noqa: F403, F405
 from lapose_core.world.ops import floor, load, log2, maximum, minimum, sqrt, to_int, where
 from lapose_core.world.surfaces import (
+    absolute,
     arc_along,
     band,
     clamp01,
@@ -34,7 +35,7 @@ def lane_lines(looks, look, along, lateral, across_px, along_px):
     solid = where(centre, clamp01(centre_paint - 1.0), 0.0)
     paint = where(centre, clamp01(centre_paint), load(looks, look + LANE_PAINT))
     inner = where(between, band((place - number) * width, line, across_px) * mix(dash, 1.0, solid) * paint, 0.0)
-    from_edge = maximum(lateral, -lateral) - (0.5 * lanes * width - 0.2)
+    from_edge = absolute(lateral) - (0.5 * lanes * width - 0.2)
     return maximum(inner, band(from_edge, line, across_px) * load(looks, look + EDGE_PAINT))
 
 
@@ -42,7 +43,7 @@ def zebra(looks, look, on_side, along, lateral, across_px, along_px):
     """Share of the pixel covered by the stripes of a zebra crossing."""
     first = band(along - load(looks, look + ZEBRA_A), 1.6, along_px)
     second = band(along - load(looks, look + ZEBRA_B), 1.6, along_px)
-    from_junction = maximum(along, -along) - load(looks, look + CROSSING_SETBACK)
+    from_junction = absolute(along) - load(looks, look + CROSSING_SETBACK)
     side = band(from_junction, 1.6, along_px) * load(looks, look + CROSSING_ZEBRA)
     return where(on_side, side, maximum(first, second)) * pulse(lateral, 1.0, 0.5, across_px)
 
@@ -89,7 +90,7 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
     level = sqrt(dx * dx + dy * dy) + 1e-6
     stretch = minimum(sqrt(dx * dx + dy * dy + dz * dz) / maximum(-dz, 1e-4), 60.0)
     facing = (dx * tx + dy * ty) / level
-    facing = maximum(facing, -facing)
+    facing = absolute(facing)
     aside = sqrt(maximum(1.0 - facing * facing, 0.0))
     along_px = pixel * (stretch * facing + aside)
     across_px = pixel * (stretch * aside + facing)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lapose_core.errors import LaposeError
+from lapose_core.files import write_atomically
 from lapose_core.world.clips import sample_clips
 from lapose_core.world.config import WorldConfig
 
@@ -48,13 +48,8 @@ def write_contact_sheet(
             cv2.putText(image, label, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
             cv2.putText(image, label, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
             sheet[row, :, column] = image
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _, data = cv2.imencode(".png", sheet.reshape(clips * height, frames * width, 3)[..., ::-1])
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise LaposeError(f"cannot write {path} ({error.strerror}): choose another place") from None
+    _, data = cv2.imencode(".png", sheet.reshape(clips * height, frames * width, 3)[..., ::-1])
+    write_atomically(Path(path), lambda temporary: temporary.write_bytes(data.tobytes()), cure="choose another place")
 
 
 def _draw_arrows(image_HWC: np.ndarray, target_N2: np.ndarray, visible_N: np.ndarray, stride: int) -> None:

@@ -6,7 +6,7 @@
 
 # ruff: noqa: F403, F405
 from lapose_core.world.ops import floor, load, log2, maximum, minimum, sqrt, to_int, where
-from lapose_core.world.surfaces import band, clamp01, into_box, mix, pulse, random_texel, texture
+from lapose_core.world.surfaces import absolute, band, clamp01, half_sizes, into_box, mix, pulse, random_texel, texture
 from lapose_core.world.tables import *
 
 
@@ -27,7 +27,7 @@ def facade(boxes, row, atlas, wall, u, v, half_u, u_px, v_px, red, green, blue):
     wv = v - where(ground, 0.12, 0.28) * storey
     glass = pulse(wu, pitch, wide, u_px) * pulse(wv, storey, high, v_px)
     frame = pulse(wu + 0.12, pitch, wide + 0.24, u_px) * pulse(wv + 0.12, storey, high + 0.24, v_px)
-    inside = where(windows & (v + 0.35 * storey < top) & (half_u - maximum(u, -u) > 0.3), 1.0, 0.0)
+    inside = where(windows & (v + 0.35 * storey < top) & (half_u - absolute(u) > 0.3), 1.0, 0.0)
     glass = glass * inside
     chance = random_texel(atlas, to_int(floor(wu / pitch) + shift), to_int(floor(v / storey) + 7.0 * shift))
     pane = 0.1 + 0.3 * chance * chance
@@ -43,17 +43,15 @@ def facade(boxes, row, atlas, wall, u, v, half_u, u_px, v_px, red, green, blue):
 def car_body(boxes, row, end, side, px, py, v, u_px, v_px, red, green, blue):
     """Wheels, the dark gap above the road, lamps and number plate; the car's length runs along x."""
     kind = load(boxes, row + KIND)
-    hx = load(boxes, row + HALF_X)
-    hy = load(boxes, row + HALF_Y)
-    hz = load(boxes, row + HALF_Z)
+    hx, hy, hz = half_sizes(boxes, row)
     body = (kind > CAR_BODY - 0.5) & (kind < CAR_BODY + 0.5)
-    away = maximum(px, -px) - 0.6 * hx
+    away = absolute(px) - 0.6 * hx
     from_axle = sqrt(away * away + (v - 0.14) * (v - 0.14))
     wheel = where(side, band(from_axle, 0.33, u_px), 0.0)
     hub = where(side, band(from_axle, 0.17, u_px), 0.0)
     low = clamp01(0.5 + (0.16 - v) / v_px)
     dark = where(body & (end | side), maximum(wheel, low), 0.0)
-    lamp_u = maximum(py, -py) / hy
+    lamp_u = absolute(py) / hy
     lamps = where(body & end & (lamp_u > 0.66) & (v > 0.38) & (v < 0.58), 1.0, 0.0)
     plate = where(body & end & (lamp_u < 0.3) & (v > 0.2) & (v < 0.34), 1.0, 0.0)
     gloss = where(body, 0.8 + 0.35 * clamp01(v / (2.0 * hz)), 1.0)
@@ -72,8 +70,8 @@ def car_cabin(boxes, row, end, side, px, u, v, half_u, u_px, fine, red, green, b
     kind = load(boxes, row + KIND)
     hz = load(boxes, row + HALF_Z)
     cabin = (kind > CAR_CABIN - 0.5) & (kind < CAR_CABIN + 0.5)
-    rim = minimum(half_u - maximum(u, -u), minimum(v + 0.02, 2.0 * hz - v))
-    pillar = where(side & (maximum(px, -px) < 0.05), 1.0, 0.0)
+    rim = minimum(half_u - absolute(u), minimum(v + 0.02, 2.0 * hz - v))
+    pillar = where(side & (absolute(px) < 0.05), 1.0, 0.0)
     pane_share = clamp01(0.5 + (rim - 0.09) / u_px) * (1.0 - pillar)
     pane_share = where(cabin & (end | side), pane_share, 0.0)
     mirror = 0.07 + 0.22 * clamp01(v / (2.0 * hz)) * (0.6 + 0.4 * clamp01(0.5 + 0.4 * fine))
@@ -88,9 +86,7 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     px = lx + depth * ex
     py = ly + depth * ey
     pz = lz + depth * ez
-    hx = load(boxes, row + HALF_X)
-    hy = load(boxes, row + HALF_Y)
-    hz = load(boxes, row + HALF_Z)
+    hx, hy, hz = half_sizes(boxes, row)
     kind = load(boxes, row + KIND)
     seed = load(boxes, row + SEED)
     detail_a = load(boxes, row + DETAIL_A)
@@ -98,9 +94,9 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     nx = px / hx
     ny = py / hy
     nz = pz / hz
-    fx = maximum(nx, -nx)
-    fy = maximum(ny, -ny)
-    fz = maximum(nz, -nz)
+    fx = absolute(nx)
+    fy = absolute(ny)
+    fz = absolute(nz)
     crown = kind > CROWN - 0.5
     end = (fx >= fy) & (fx >= fz)
     side = (fy > fx) & (fy >= fz)
@@ -122,7 +118,7 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     v = where(top, py, pz + hz)
     half_u = where(end, hy, hx)
     norm = sqrt(ex * ex + ey * ey + ez * ez)
-    slant = maximum(where(end, maximum(ex, -ex), where(side, maximum(ey, -ey), maximum(ez, -ez))) / norm, 0.1)
+    slant = maximum(where(end, absolute(ex), where(side, absolute(ey), absolute(ez))) / norm, 0.1)
     u_px = pixel * where(top, 1.0, 1.0 / slant)
     v_px = pixel * where(top, 1.0 / slant, 1.0)
     shift = seed * 977.0

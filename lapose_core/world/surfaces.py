@@ -8,6 +8,10 @@ from lapose_core.world.ops import floor, load, maximum, minimum, sqrt, to_float,
 from lapose_core.world.tables import *
 
 
+def absolute(x):
+    return maximum(x, -x)
+
+
 def clamp01(x):
     return minimum(maximum(x, 0.0), 1.0)
 
@@ -35,8 +39,8 @@ def pulse(x, period, length, footprint):
 
 def arctangent(y, x):
     """atan2 by a polynomial, within 1e-5 rad."""
-    ax = maximum(x, -x)
-    ay = maximum(y, -y)
+    ax = absolute(x)
+    ay = absolute(y)
     z = minimum(ax, ay) / maximum(maximum(ax, ay), 1e-20)
     q = z * z
     p = 0.99997726 + q * (-0.33262347 + q * (0.19354346 + q * (-0.11643287 + q * (0.05265332 - q * 0.0117212))))
@@ -133,9 +137,9 @@ def arc_along(arcs, row, x, y):
     up = 1.0 - k * left
     across = k * forward
     slope = across / where(up > 0.01, up, 0.01)
-    curved = arctangent(across, up) / where(maximum(k, -k) < 1e-6, 1e-6, k)
+    curved = arctangent(across, up) / where(absolute(k) < 1e-6, 1e-6, k)
     straight = forward / where(up > 0.01, up, 0.01) * (1.0 - slope * slope * 0.33333333)
-    along = where((maximum(slope, -slope) < 0.03) & (up > 0.01), straight, curved)
+    along = where((absolute(slope) < 0.03) & (up > 0.01), straight, curved)
     norm = 1.0 / sqrt(maximum(up * up + across * across, 1e-12))
     tx = (up * cos - across * sin) * norm
     ty = (up * sin + across * cos) * norm
@@ -156,7 +160,7 @@ def nearest_streets(arcs, first, count, x, y):
     for index in range(count):
         row = first + index * ARC_STRIDE
         lateral, beside = arc_lateral(arcs, row, x, y)
-        edge = maximum(lateral, -lateral) - load(arcs, row + HALF_WIDTH)
+        edge = absolute(lateral) - load(arcs, row + HALF_WIDTH)
         crossing = load(arcs, row + IS_CROSSING)
         road = beside & (edge + crossing * NOTHING < road_edge)
         side = beside & (edge + (1.0 - crossing) * NOTHING < side_edge)
@@ -179,8 +183,13 @@ def into_box(boxes, row, ox, oy, oz, dx, dy, dz):
     return rx * cos + ry * sin, ry * cos - rx * sin, rz, dx * cos + dy * sin, dy * cos - dx * sin, dz
 
 
+def half_sizes(boxes, row):
+    """Half the box's length, width and height."""
+    return load(boxes, row + HALF_X), load(boxes, row + HALF_Y), load(boxes, row + HALF_Z)
+
+
 def nonzero(x):
-    return where(maximum(x, -x) < 1e-7, 1e-7, x)
+    return where(absolute(x) < 1e-7, 1e-7, x)
 
 
 def box_hit(boxes, row, ox, oy, oz, dx, dy, dz):
@@ -189,9 +198,10 @@ def box_hit(boxes, row, ox, oy, oz, dx, dy, dz):
     ix = 1.0 / nonzero(ex)
     iy = 1.0 / nonzero(ey)
     iz = 1.0 / nonzero(ez)
-    hx = load(boxes, row + HALF_X) * maximum(ix, -ix)
-    hy = load(boxes, row + HALF_Y) * maximum(iy, -iy)
-    hz = load(boxes, row + HALF_Z) * maximum(iz, -iz)
+    hx, hy, hz = half_sizes(boxes, row)
+    hx = hx * absolute(ix)
+    hy = hy * absolute(iy)
+    hz = hz * absolute(iz)
     mx = -lx * ix
     my = -ly * iy
     mz = -lz * iz
@@ -203,9 +213,7 @@ def box_hit(boxes, row, ox, oy, oz, dx, dy, dz):
 def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     """Depth at which the ray enters the crown, an ellipsoid whose outline a texture makes ragged, or `NOTHING`."""
     lx, ly, lz, ex, ey, ez = into_box(boxes, row, ox, oy, oz, dx, dy, dz)
-    rx = load(boxes, row + HALF_X)
-    ry = load(boxes, row + HALF_Y)
-    rz = load(boxes, row + HALF_Z)
+    rx, ry, rz = half_sizes(boxes, row)
     lx = lx / rx
     ly = ly / ry
     lz = lz / rz

@@ -12,7 +12,7 @@ from lapose_core.world.ground import ground_colour
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
 from lapose_core.world.sky import bonnet_colour, expose, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import box_hit, crown_hit
+from lapose_core.world.surfaces import box_hit, crown_hit, half_sizes
 from lapose_core.world.tables import *
 
 
@@ -102,9 +102,7 @@ def first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y
             load(boxes, box + CENTRE_Y) - oy,
             load(boxes, box + CENTRE_Z) - oz,
         )
-        hx = load(boxes, box + HALF_X)
-        hy = load(boxes, box + HALF_Y)
-        hz = load(boxes, box + HALF_Z)
+        hx, hy, hz = half_sizes(boxes, box)
         radius = tl.sqrt(hx * hx + hy * hy + hz * hz)
         along = tl.maximum((right * middle_x + down * middle_y + ahead) / norm, 0.0)
         off_x = right - along * middle_x / norm

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
 from lapose_core.data.source import Frame, Intrinsics, Source
 from lapose_core.geometry import Trajectory, chain_motions, invert_pose, make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig, preset
 from lapose_core.runtime.backends.backend import DecodedMotions, Features
-from lapose_core.runtime.preprocess import Image, PrincipalPoint, prepare_frame
 
 PERIOD_NS = 100_000_000
 WIDTH, HEIGHT = 160, 80

@@ -14,7 +14,8 @@ import pytest
 from lapose_core.errors import LaposeError
 from lapose_core.export.engine_cache import cache_folder
 from lapose_core.export.precision import to_precision
-from lapose_core.export.tensorrt import GRAPHS, build_engine, engine_for, export_engines, load_library, target_gpus
+from lapose_core.export.tensorrt import build_engine, engine_for, export_engines, load_library, target_gpus
+from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import Gpu
 
 SOME_GPU = Gpu("any", "8.6")

@@ -6,6 +6,7 @@ import gc
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ else:
     from rclpy.parameter import Parameter
     from sensor_msgs.msg import Image
 
+    import lapose_ros.node
     from lapose_ros.node import EgoMotionNode
 
     from .drive import Drive
@@ -60,6 +62,20 @@ def start_drive(tiny_model_dir: Path) -> Iterator[Callable[..., Drive]]:
 
         yield start
     gc.collect()  # a lifecycle node keeps its participant until then
+
+
+@pytest.fixture
+def slow_model(monkeypatch):
+    """The real backend, as if on a machine that takes 0.2 s for a frame."""
+    open_backend = lapose_ros.node.open_backend
+
+    def open_slow(*arguments, **options):
+        backend = open_backend(*arguments, **options)
+        tokenize = backend.tokenize
+        backend.tokenize = lambda frame: (time.sleep(0.2), tokenize(frame))[1]
+        return backend
+
+    monkeypatch.setattr(lapose_ros.node, "open_backend", open_slow)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage
 from tf2_msgs.msg import TFMessage
 
-import lapose_ros.node
 from lapose_core.geometry import invert_pose, make_pose, rotation_vector_of
 from lapose_core.runtime.body import se3_logarithm
 from lapose_ros.messages import pose_of, stamp_ns
@@ -144,20 +143,6 @@ def test_parameter_that_needs_a_restart_is_read_only(start_drive):
     assert "read-only" in result.reason
 
 
-@pytest.fixture
-def slow_model(monkeypatch):
-    """The real backend, as if on a machine that takes 0.2 s for a frame."""
-    open_backend = lapose_ros.node.open_backend
-
-    def open_slow(*arguments, **options):
-        backend = open_backend(*arguments, **options)
-        tokenize = backend.tokenize
-        backend.tokenize = lambda frame: (time.sleep(0.2), tokenize(frame))[1]
-        return backend
-
-    monkeypatch.setattr(lapose_ros.node, "open_backend", open_slow)
-
-
 def test_callbacks_do_not_wait_for_a_slow_model_and_the_newest_frame_wins(start_drive, slow_model):
     drive = start_drive(rate_hz=50.0)
     started_s = time.monotonic()
@@ -234,16 +219,6 @@ def test_odometry_is_that_of_the_base_with_the_camera_from_parameters(start_driv
     expected = _base_poses(drive, position=(1.5, 0.2, 1.3), yaw=0.3)
     assert np.allclose([pose_of(o.pose.pose) for o in drive.odometry], expected, atol=1e-9)
     assert np.linalg.norm(rotation_vector_of(expected[-1])) > 0  # the tiny model does turn
-
-
-def test_a_bag_played_again_starts_anew(start_drive):
-    drive = start_drive()
-    drive.drive(4, start_ns=100_000_000_000)
-    first = [o.pose.pose for o in drive.odometry]
-    drive.drive(4, start_ns=50_000_000_000)
-    assert [o.pose.pose for o in drive.odometry[4:]] == first
-    wait_until(lambda: drive.paths[-1].header == drive.odometry[-1].header)
-    assert len(drive.paths[-1].poses) == 4
 
 
 def test_late_image_is_left_out(start_drive):

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rclpy.node import Node
+from rclpy.serialization import serialize_message
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
+from lapose_core.data.encodings import UndecodableFrameError
+from lapose_core.errors import LaposeError
 from lapose_core.geometry import invert_pose, make_pose
-from lapose_ros.messages import transform_message
-from lapose_ros.ros_support import create_transform_lookup, rotation_from_rpy
+from lapose_ros import ros_support
+from lapose_ros.messages import image_of, transform_message
+from lapose_ros.ros_support import (
+    create_cloud,
+    create_transform_lookup,
+    decode_by_cv_bridge,
+    rotation_from_rpy,
+    spin_until,
+)
 
-from .drive import latched, wait_until
+from .conftest import participant
+from .drive import HEIGHT, STEP_NS, WIDTH, latched, picture, raw_message, wait_until
 
 ANGLE = st.floats(-3.1, 3.1)
 
@@ -63,3 +80,90 @@ def test_roll_pitch_yaw_turn_about_fixed_axes_in_this_order(roll, pitch, yaw):
         return make_pose(np.zeros(3), quaternion)[:3, :3]
 
     assert np.allclose(rotation_from_rpy(roll, pitch, yaw), about(2, yaw) @ about(1, pitch) @ about(0, roll))
+
+
+@settings(max_examples=50, deadline=None)
+@given(ANGLE, ANGLE, ANGLE)
+def test_roll_pitch_yaw_are_those_of_tf_transformations(roll, pitch, yaw):
+    tf_transformations = pytest.importorskip("tf_transformations", reason="part of a full ROS 2")
+    assert ros_support.tf_transformations is tf_transformations
+    used = rotation_from_rpy(roll, pitch, yaw)
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(ros_support, "tf_transformations", None)
+        assert np.allclose(used, rotation_from_rpy(roll, pitch, yaw), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_cloud_is_byte_for_byte_that_of_sensor_msgs_py(monkeypatch, count: int):
+    point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2", reason="part of a full ROS 2")
+    assert ros_support.point_cloud2 is point_cloud2
+    points = np.zeros(count, [(name, "<f4") for name in ("x", "y", "z", "rgb", "deviation")])
+    for name in points.dtype.names:
+        points[name] = np.random.default_rng(len(name)).normal(size=count)
+    used = create_cloud(Header(frame_id="odom"), points)
+    monkeypatch.setattr(ros_support, "point_cloud2", None)
+    assert serialize_message(used) == serialize_message(create_cloud(Header(frame_id="odom"), points))
+
+
+def sixteen_bits(image_HWC: np.ndarray, stamp_ns: int = 1) -> Image:
+    """Colours that cv_bridge knows and lapose's own step does not."""
+    message = raw_message(image_HWC, stamp_ns)
+    message.encoding, message.step = "bgr16", 6 * image_HWC.shape[1]
+    message.data = (image_HWC[..., ::-1].astype("<u2") * 257).tobytes()
+    return message
+
+
+def test_encoding_that_is_not_known_is_told_with_what_would_know_it(monkeypatch):
+    monkeypatch.setattr(ros_support, "cv_bridge", None)
+    with pytest.raises(LaposeError, match=r"'bgr16' is not supported: publish one of rgb8.*or install cv_bridge"):
+        image_of(sixteen_bits(picture(0)))
+
+
+def test_cv_bridge_decodes_what_is_not_known(start_drive):
+    pytest.importorskip("cv_bridge", reason="part of a full ROS 2")
+    np.testing.assert_array_equal(image_of(sixteen_bits(picture(0))), picture(0))
+    drive = start_drive()
+    for index in range(2):
+        drive.show_and_wait(sixteen_bits(picture(index), 1_000_000_000 + index * STEP_NS))
+    for index in range(2):
+        drive.show_and_wait(raw_message(picture(index), 100_000_000_000 + index * STEP_NS))
+    wait_until(lambda: len(drive.ego_motions) == 2)
+    assert np.allclose(drive.ego_motions[0].latent_action, drive.ego_motions[1].latent_action, atol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "mono8", "mono16", "bayer_rggb8", "yuv422"])
+def test_cv_bridge_and_the_own_step_give_the_same_numbers(encoding: str):
+    pytest.importorskip("cv_bridge", reason="part of a full ROS 2")
+    pixel_bytes = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "mono16": 2, "yuv422": 2}.get(encoding, 1)
+    message = Image(height=HEIGHT, width=WIDTH, encoding=encoding, step=pixel_bytes * WIDTH)
+    smooth = np.tile(np.arange(pixel_bytes * WIDTH) // 8 % 200, (HEIGHT, 1)).astype(np.uint8)
+    message.data = smooth.tobytes()
+    difference = decode_by_cv_bridge(message).astype(int) - image_of(message).decode()
+    assert np.abs(difference).max() <= 1
+
+
+def test_cv_bridge_says_what_it_does_not_know_and_what_is_damaged():
+    pytest.importorskip("cv_bridge", reason="part of a full ROS 2")
+    message = sixteen_bits(picture(0))
+    message.data = message.data[:100]
+    with pytest.raises(UndecodableFrameError, match="cv_bridge cannot decode an image of 'bgr16'"):
+        image_of(message)
+    message = sixteen_bits(picture(0))
+    for encoding in ("32FC1", "nonsense"):
+        message.encoding = encoding
+        with pytest.raises(LaposeError, match=f"'{encoding}' is not supported, nor by cv_bridge"):
+            image_of(message)
+
+
+def test_spinning_leaves_nothing_behind_in_the_future_and_ends_with_it():
+    with participant() as context:
+        node, future, turns = Node("spinner", context=context), Future(), []
+        node.create_timer(0.001, lambda: turns.append(len(future._callbacks)))
+        thread = threading.Thread(target=spin_until, args=(node, future), daemon=True)
+        thread.start()
+        wait_until(lambda: len(turns) > 50)
+        future.set_result("done")
+        thread.join(10.0)
+        assert not thread.is_alive()
+        node.destroy_node()
+    assert max(turns) == 1

@@ -12,12 +12,13 @@ import pytest
 
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
+from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import find_gpu
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.backends.open import open_backend
 
+GRAPH_FILES = [f"{graph}.onnx" for graph in GRAPHS]
 STEP_S = np.array([0.25])
-GRAPHS = ("tokenizer.onnx", "inverse_dynamics.onnx", "pose_head.onnx")
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_an_unknown_backend_is_told(model_dir: Path) -> None:
         open_backend(model_dir, "cuda")
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("graph", GRAPH_FILES)
 def test_a_missing_graph_is_named(model_dir: Path, graph: str) -> None:
     (model_dir / graph).unlink()
 
@@ -110,7 +111,7 @@ def test_a_missing_graph_is_named(model_dir: Path, graph: str) -> None:
         open_backend(model_dir, "onnxruntime")
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("graph", GRAPH_FILES)
 @pytest.mark.parametrize("content", [b"", b"not a graph", None])
 def test_a_damaged_graph_is_named(model_dir: Path, graph: str, content: bytes | None) -> None:
     whole = (model_dir / graph).read_bytes()
@@ -121,7 +122,7 @@ def test_a_damaged_graph_is_named(model_dir: Path, graph: str, content: bytes | 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("graph", "other"), [(GRAPHS[0], GRAPHS[1]), (GRAPHS[1], GRAPHS[2]), (GRAPHS[2], GRAPHS[0])])
+@pytest.mark.parametrize(("graph", "other"), zip(GRAPH_FILES, [*GRAPH_FILES[1:], GRAPH_FILES[0]], strict=True))
 def test_a_graph_in_the_wrong_place_is_named(model_dir: Path, graph: str, other: str) -> None:
     shutil.copy(model_dir / other, model_dir / graph)
 

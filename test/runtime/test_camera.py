@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lapose_core.data.raw_image import INTERLEAVED, RawImage
 from lapose_core.errors import LaposeError
 from lapose_core.runtime.camera import Calibration, Rectifier
 
@@ -134,3 +135,18 @@ def test_cameras_repeat_their_calibration_without_a_change() -> None:
     assert calibration("plumb_bob").same_as(calibration("plumb_bob"))
     assert not calibration("plumb_bob").same_as(calibration("equidistant"))
     assert not calibration("plumb_bob").same_as(None)
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "mono8", "yuv422", "bayer_rggb8", "nv12"])
+def test_raw_bytes_are_rectified_as_their_image_is(encoding: str) -> None:
+    bytes_a_pixel = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "yuv422": 2, "nv12": 1.5}.get(encoding, 1)
+    data = np.random.default_rng(0).integers(0, 256, int(WIDTH * HEIGHT * bytes_a_pixel), np.uint8)
+    raw = RawImage(data.tobytes(), HEIGHT, WIDTH, encoding)
+    rectifier = Rectifier(calibration("plumb_bob"))
+    assert rectifier.is_needed
+
+    rectified = rectifier.rectify(raw)
+
+    image = rectified.decode() if isinstance(rectified, RawImage) else rectified
+    np.testing.assert_array_equal(image, rectifier.rectify(raw.decode()))
+    assert isinstance(rectified, RawImage) == (encoding in INTERLEAVED)

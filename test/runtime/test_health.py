@@ -88,6 +88,18 @@ def test_odometry_warns_when_the_model_does_not_keep_up_or_doubts(statistics: St
     assert health.check_odometry(6.0, TrackingState.SILENT, 16).level == Level.ERROR
 
 
+def test_frames_between_steps_may_be_dropped_while_the_window_has_its_own(statistics: Statistics) -> None:
+    health = Health(statistics)
+    for index in range(100):
+        statistics.odometry.add(index / 10)
+    statistics.counts.processed += 10
+    statistics.counts.dropped += 20
+    assert health.check_odometry(10.0, TrackingState.TRACKING, 16, enough_hz=4.0).level == Level.OK
+    statistics.counts.processed += 10
+    statistics.counts.dropped += 20
+    assert health.check_odometry(10.0, TrackingState.TRACKING, 16, enough_hz=20.0).level == Level.WARN
+
+
 def test_field_of_view_that_does_not_fit_the_calibration_is_told() -> None:
     assert check_camera(None, 1.2, None).message == "no calibration, none needed"
     assert check_camera(1.1, 1.2, None).level == Level.OK

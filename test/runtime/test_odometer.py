@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from lapose_core.data.preprocess import prepare_frame, source_fov_x
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import make_pose
 from lapose_core.motion import Motion
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.odometer import Odometer, OdometerConfig, StaleFrameError, propagate_covariance
-from lapose_core.runtime.preprocess import prepare_frame, source_fov_x
 
 CLIP_LENGTH = 16
 

@@ -10,9 +10,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from lapose_core.errors import LaposeError
+from lapose_core.files import write_atomically
 from lapose_core.geometry import Trajectory, chain_motions, make_pose
 from lapose_core.motion import Motion
-from lapose_core.runtime.outputs import write_atomically, write_motions_csv, write_trajectory_tum
+from lapose_core.runtime.outputs import write_motions_csv, write_trajectory_tum
 
 HEADER = "stamp_from_ns,stamp_to_ns,tx,ty,tz,qx,qy,qz,qw,scale_m,fov_x_rad,var_tx,var_ty,var_tz,var_rx,var_ry,var_rz"
 START_NS = 1_732_000_000_123_456_789

@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from lapose_core.data.encodings import SUPPORTED_ENCODINGS, UndecodableFrameError
+from lapose_core.data import raw_image as raw_image_module
+from lapose_core.data.encodings import SUPPORTED_ENCODINGS, UndecodableFrameError, decode_image
+from lapose_core.data.preprocess import find_crop, prepare_frame, source_fov_x
 from lapose_core.data.raw_image import RawImage
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
-from lapose_core.runtime.preprocess import find_crop, prepare_frame, source_fov_x
+from lapose_core.runtime.view import is_blind
 
 TINY = preset("tiny")  # 128x64
 
@@ -104,13 +106,52 @@ def raw_image(encoding: str, padding: int = 0, is_bigendian: bool = False) -> Ra
 @pytest.mark.parametrize("padding", [0, 6])
 @pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
 def test_raw_bytes_give_what_their_rgb_image_gives(encoding: str, padding: int) -> None:
-    """Within one of 255 levels: shrinking first rounds once less."""
+    """The very same, so that a live camera gives the numbers of its recording."""
     image = raw_image(encoding, padding)
+    for principal_point in (None, (140.0, 70.0), (120.0, 83.0)):
+        expected = prepare_frame(image.decode(), TINY, principal_point)
+        np.testing.assert_array_equal(prepare_frame(image, TINY, principal_point), expected)
 
-    frame = prepare_frame(image, TINY)
 
-    difference = frame.astype(int) - prepare_frame(image.decode(), TINY)
-    assert np.abs(difference).max() <= 1
+@pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
+def test_rows_of_raw_bytes_are_those_of_the_whole_image(encoding: str) -> None:
+    image = raw_image(encoding, padding=6)
+    whole = image.decode()
+    for top, bottom in ((0, HEIGHT), (0, 7), (5, 90), (6, HEIGHT - 1), (HEIGHT - 3, HEIGHT)):
+        np.testing.assert_array_equal(image.decode_rows(top, bottom), whole[top:bottom])
+
+
+def test_only_the_rows_that_the_model_sees_are_decoded(monkeypatch) -> None:
+    decoded = []
+    monkeypatch.setattr(raw_image_module, "decode_image", lambda *given: decoded.append(given) or decode_image(*given))
+    tall = RawImage(bytes(2 * 256 * 400), 400, 256, "yuv422")
+    prepare_frame(tall, TINY)
+    prepare_frame(RawImage(bytes(3 * 256 * 400), 400, 256, "bgr8"), TINY)
+    ((_, height, *_),) = decoded  # bgr8 is shrunk as it is
+    assert height <= 128 + 4
+
+
+@pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
+def test_bytes_that_are_missing_are_told_though_the_model_does_not_see_them(encoding: str) -> None:
+    whole = raw_image(encoding)
+    last = whole.data.size if encoding.startswith("nv") else len(whole.data)
+    used = {"nv12": 3 * HEIGHT * WIDTH // 2, "nv21": 3 * HEIGHT * WIDTH // 2}.get(encoding, last)
+    with pytest.raises(UndecodableFrameError, match="do not fill"):
+        prepare_frame(RawImage(whole.data[: used - 1], HEIGHT, WIDTH, encoding), TINY)
+    with pytest.raises(UndecodableFrameError, match="do not fill"):
+        prepare_frame(RawImage(b"", 0, 0, encoding), TINY)
+
+
+@pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
+def test_blindness_is_seen_in_raw_bytes(encoding: str) -> None:
+    image = raw_image(encoding)
+    grey = np.full(image.data.size, 90, np.uint8)
+    assert is_blind(RawImage(grey, HEIGHT, WIDTH, encoding))
+    split = grey.reshape(-1, grey.size // 10).copy()
+    split[:3] = 200  # a bright upper part
+    assert not is_blind(RawImage(split.reshape(-1), HEIGHT, WIDTH, encoding))
+    large = np.full((1080, 1920, 3), 90, np.uint8) + np.random.default_rng(0).normal(0, 15, (1080, 1920, 3))
+    assert is_blind(large.astype(np.uint8))  # noise alone
 
 
 @pytest.mark.parametrize("is_bigendian", [False, True])

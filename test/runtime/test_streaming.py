@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
+from lapose_core.errors import LaposeError
 from lapose_core.motion import Odometry
 from lapose_core.runtime.backends.backend import Backend
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.backends.recompute import RecomputingBackend
-from lapose_core.runtime.odometer import Odometer, StaleFrameError
+from lapose_core.runtime.odometer import Odometer, OdometerConfig, StaleFrameError
 
 #: Of streaming against recomputing, in float32: metres and parts of a rotation matrix, and of the latent actions.
 TOLERANCE = 1e-4
@@ -60,7 +62,10 @@ def drive(backend: Backend, frames: list[Frame], reset_at: int) -> list[Odometry
     return answers
 
 
-def assert_same(streamed: list[Odometry], recomputed: list[Odometry]) -> None:
+def stream_as_recomputed(backend: Backend, frames: list[Frame], reset_at: int) -> list[Odometry]:
+    """Answers over a drive, which must be those of recomputing every window."""
+    streamed = drive(backend, frames, reset_at)
+    recomputed = drive(RecomputingBackend(backend), frames, reset_at)
     for one, other in zip(streamed, recomputed, strict=True):
         assert one.window_fill == other.window_fill
         np.testing.assert_allclose(one.pose_odom_camera, other.pose_odom_camera, atol=TOLERANCE)
@@ -71,16 +76,14 @@ def assert_same(streamed: list[Odometry], recomputed: list[Odometry]) -> None:
         np.testing.assert_allclose(one.motion.pose_from_to, other.motion.pose_from_to, atol=TOLERANCE)
         np.testing.assert_allclose(one.motion.variance, other.motion.variance, rtol=TOLERANCE)
         np.testing.assert_allclose(one.motion.scale_m, other.motion.scale_m, rtol=TOLERANCE)
+    return streamed
 
 
 def test_streaming_equals_recomputing_over_a_drive_with_uneven_stamps_drops_a_gap_and_a_reset(
     backend: OnnxRuntimeBackend, frames: list[Frame]
 ) -> None:
-    uneven = uneven_drive(frames, 200)
+    streamed = stream_as_recomputed(backend, uneven_drive(frames, 200), reset_at=130)
 
-    streamed = drive(backend, uneven, reset_at=130)
-
-    assert_same(streamed, drive(RecomputingBackend(backend), uneven, reset_at=130))
     assert {odometry.window_fill for odometry in streamed} == set(range(1, 17))
     assert sum(odometry.motion is None for odometry in streamed) == 3  # the start, the gap and the reset
 
@@ -88,11 +91,7 @@ def test_streaming_equals_recomputing_over_a_drive_with_uneven_stamps_drops_a_ga
 def test_a_model_of_whole_windows_keeps_its_tokens_and_equals_recomputing(
     window_backend: Backend, frames: list[Frame]
 ) -> None:
-    uneven = uneven_drive(frames, 45)
-
-    streamed = drive(window_backend, uneven, reset_at=40)
-
-    assert_same(streamed, drive(RecomputingBackend(window_backend), uneven, reset_at=40))
+    stream_as_recomputed(window_backend, uneven_drive(frames, 45), reset_at=40)
 
 
 def test_work_of_a_frame_is_that_of_one_frame(backend: OnnxRuntimeBackend, frames: list[Frame]) -> None:
@@ -155,3 +154,52 @@ def test_a_frame_older_than_the_window_is_not_measured(backend: OnnxRuntimeBacke
     odometer.register_frame(frames[1])
     with pytest.raises(StaleFrameError):
         odometer.measure_frame(frames[0])
+
+
+def test_every_frame_has_its_odometry_and_the_window_that_it_would_have_without_those_between(
+    backend: OnnxRuntimeBackend, frames: list[Frame]
+) -> None:
+    """Of frames at 4 Hz the window takes those of 1 Hz; the others are measured."""
+    odometer, plain, steps = Odometer(backend), Odometer(backend), FrameSampler(1.0)
+    odometries = [odometer.take_frame(frame, steps) for frame in frames]
+
+    assert [odometry.stamp_ns for odometry in odometries] == [frame.stamp_ns for frame in frames]
+    assert [odometry.is_step for odometry in odometries] == [index % 4 == 0 for index in range(len(frames))]
+    for odometry, frame in zip(odometries[::4], frames[::4], strict=True):
+        expected = plain.register_frame(frame)
+        np.testing.assert_array_equal(odometry.pose_odom_camera, expected.pose_odom_camera)
+        np.testing.assert_array_equal(odometry.covariance, expected.covariance)
+        assert odometry.window_fill == expected.window_fill
+
+
+def test_a_refused_frame_is_no_step_and_an_empty_window_takes_what_comes(
+    backend: OnnxRuntimeBackend, frames: list[Frame]
+) -> None:
+    odometer, steps = Odometer(backend), FrameSampler(1.0)
+    for frame in frames[:4]:
+        odometer.take_frame(frame, steps)
+    with pytest.raises(LaposeError, match="smaller"):
+        odometer.take_frame(Frame(np.zeros((4, 4, 3), np.uint8), frames[4].stamp_ns), steps)
+    assert odometer.take_frame(frames[5], steps).is_step
+    assert not odometer.take_frame(frames[6], steps).is_step
+
+    odometer.reset()
+    assert odometer.take_frame(frames[7], steps).is_step
+    measured = odometer.take_frame(frames[8], steps)
+    assert measured.motion is not None
+    assert measured.motion.stamp_from_ns == frames[7].stamp_ns
+
+
+def test_after_a_gap_the_pose_goes_on_from_the_newest_frame_and_not_from_the_window(
+    backend: OnnxRuntimeBackend, frames: list[Frame]
+) -> None:
+    odometer = Odometer(backend, OdometerConfig(max_gap_s=2.0, gap_speed_mps=10.0))
+    steps = FrameSampler(1.0)
+    before = [odometer.take_frame(frame, steps) for frame in frames[:7]][-1]
+    assert not before.is_step
+
+    after = odometer.take_frame(Frame(frames[7].image_HWC, before.stamp_ns + 3_000_000_000), steps)
+
+    assert (after.is_step, after.motion, after.window_fill) == (True, None, 1)
+    np.testing.assert_array_equal(after.pose_odom_camera, before.pose_odom_camera)
+    np.testing.assert_allclose(np.diag(after.covariance - before.covariance)[:3], 30.0**2)

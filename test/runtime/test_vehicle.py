@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import make_pose
@@ -88,6 +89,17 @@ def test_a_covered_or_blinded_camera_is_not_believed(vehicle, frames, grey: int)
     growth = np.diff([body.covariance[0, 0] for body in seen])
     blind_growth = np.diff([step.body.covariance[0, 0] for step in blind])
     assert blind_growth.min() > growth.max()
+
+
+def test_a_blind_frame_between_steps_is_doubted_and_what_comes_after_it_is_not(vehicle, frames) -> None:
+    steps = FrameSampler(1.0)
+    seen = [vehicle.take_frame(frame, steps).body for frame in frames[:6]]
+    blind = vehicle.take_frame(Frame(np.zeros_like(frames[0].image_HWC), frames[6].stamp_ns), steps)
+    after = vehicle.take_frame(frames[7], steps)
+
+    assert not blind.camera.is_step
+    assert blind.body.covariance[0, 0] > seen[-1].covariance[0, 0] + 7.0**2  # 15 m/s for 0.5 s
+    assert after.body.covariance[0, 0] < blind.body.covariance[0, 0] - 7.0**2
 
 
 vectors = st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=3).map(np.array)

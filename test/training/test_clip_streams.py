@@ -37,12 +37,12 @@ def test_rendered_clips_depend_on_seed_step_and_place_alone() -> None:
     # Workers first: a process that has drawn with numba can't be forked any more.
     workers = dataclasses.replace(CONFIG, draw_workers=2)
     held_out_clips(workers, (64, 128), CPU, 2, seed=5)
-    ahead = list(islice(ClipMixture(workers, (64, 128), CPU).batches(Share(), 0), 2))
-    first = list(islice(ClipMixture(CONFIG, (64, 128), CPU).batches(Share(), 0), 3))
-    third = next(ClipMixture(CONFIG, (64, 128), CPU).batches(Share(), 2))
+    ahead = list(islice(ClipMixture(workers, (64, 128)).batches(Share(), 0, CPU), 2))
+    first = list(islice(ClipMixture(CONFIG, (64, 128)).batches(Share(), 0, CPU), 3))
+    third = next(ClipMixture(CONFIG, (64, 128)).batches(Share(), 2, CPU))
     assert torch.equal(first[2].frames_BTCHW, third.frames_BTCHW)
     two = dataclasses.replace(CONFIG, clips=2)
-    parts = [next(ClipMixture(two, (64, 128), CPU).batches(Share(rank, 2), 1)) for rank in (0, 1)]
+    parts = [next(ClipMixture(two, (64, 128)).batches(Share(rank, 2), 1, CPU)) for rank in (0, 1)]
     assert torch.equal(first[1].frames_BTCHW, torch.cat([part.frames_BTCHW for part in parts]))
     assert torch.equal(first[1].frames_BTCHW, ahead[1].frames_BTCHW)
 
@@ -50,11 +50,11 @@ def test_rendered_clips_depend_on_seed_step_and_place_alone() -> None:
 def test_sources_are_mixed_by_their_weights(drives: Path) -> None:
     sources = [{"kind": "rendered", "weight": 1.0}, {"kind": "folder", "path": str(drives), "weight": 3.0}]
     config = dataclasses.replace(CONFIG, sources=sources)
-    mixture = open_mixture(config, preset("tiny"), CPU)
+    mixture = open_mixture(config, preset("tiny"))
     counts = [mixture.counts(Share(), step) for step in range(2000)]
     assert all(blocks * 2 + others[0] == 4 for blocks, others in counts)
     assert np.mean([blocks * 2 for blocks, _ in counts]) == pytest.approx(1.0, abs=0.08)
-    batch = next(mixture.batches(Share(), 0))
+    batch = next(mixture.batches(Share(), 0, CPU))
     assert batch.frames_BTCHW.shape == (4, 4, 3, 64, 128)
     assert batch.intervals_BS.min() > 0.1
 
@@ -63,8 +63,8 @@ def test_a_drive_that_cannot_be_read_is_left_out_and_training_goes_on(
     drives: Path, capfd: pytest.CaptureFixture
 ) -> None:
     config = dataclasses.replace(CONFIG, sources=[{"kind": "folder", "path": str(drives)}], read_workers=2)
-    mixture = open_mixture(config, preset("tiny"), CPU)
-    assert len(list(islice(mixture.batches(Share(), 0), 20))) == 20
+    mixture = open_mixture(config, preset("tiny"))
+    assert len(list(islice(mixture.batches(Share(), 0, CPU), 20))) == 20
     assert mixture.left_out == 1
     assert "left out" in capfd.readouterr().err
 
@@ -73,7 +73,7 @@ def test_training_on_nothing_is_refused(drives: Path) -> None:
     (drives / "drive.avi").unlink()
     config = dataclasses.replace(CONFIG, sources=[{"kind": "folder", "path": str(drives)}], read_workers=1)
     with pytest.raises(LaposeError, match="nothing of it can be trained on"):
-        next(open_mixture(config, preset("tiny"), CPU).batches(Share(), 0))
+        next(open_mixture(config, preset("tiny")).batches(Share(), 0, CPU))
 
 
 def test_drives_slower_than_the_slowest_rate_are_refused(drives: Path) -> None:
@@ -81,7 +81,7 @@ def test_drives_slower_than_the_slowest_rate_are_refused(drives: Path) -> None:
         CONFIG, sources=[{"kind": "folder", "path": str(drives), "fps": 3.0}], rate_hz=[8.0, 12.0]
     )
     with pytest.raises(LaposeError, match="no 4 frames in a row at 8 to 12 Hz"):
-        next(open_mixture(config, preset("tiny"), CPU).batches(Share(), 0))
+        next(open_mixture(config, preset("tiny")).batches(Share(), 0, CPU))
 
 
 def test_held_out_clips_can_share_one_rate() -> None:
@@ -112,4 +112,4 @@ def test_a_wrong_source_is_named(tmp_path: Path, text: str, complaint: str) -> N
 @pytest.mark.parametrize("rates", [[0.0, 4.0], [4.0, 1.0]])
 def test_a_frame_rate_of_nothing_is_refused(rates: list[float]) -> None:
     with pytest.raises(LaposeError, match="no range of frame rates"):
-        open_mixture(dataclasses.replace(CONFIG, rate_hz=rates), preset("tiny"), CPU)
+        open_mixture(dataclasses.replace(CONFIG, rate_hz=rates), preset("tiny"))

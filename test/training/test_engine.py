@@ -104,8 +104,15 @@ def test_the_checkpoint_is_whole_whenever_the_run_dies(tmp_path: Path, monkeypat
     assert not any("00000001" in name or name.endswith(".part") for name in names)
 
 
-def test_a_tensor_larger_than_a_piece_travels_in_slices(tmp_path: Path) -> None:
-    weights = {"wide": torch.arange(5 * 2**20, dtype=torch.float32).view(1024, -1), "small": torch.ones(3)}
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {f"layer{i}": torch.full((1024, 1024), float(i)) for i in range(9)},
+        {"wide": torch.arange(5 * 2**20, dtype=torch.float32).view(1024, -1), "small": torch.ones(3)},
+    ],
+    ids=["many tensors", "one larger than a piece"],
+)
+def test_a_checkpoint_is_split_into_pieces_and_comes_back_whole(tmp_path: Path, weights: dict) -> None:
     save_checkpoint(tmp_path, weights, preset("tiny"), {"runs": []})
     assert all(path.stat().st_size < 16 * 2**20 for path in tmp_path.iterdir())
     back, _ = load_checkpoint(tmp_path, preset("tiny"))

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
 from lapose_core.model.config import ModelConfig
-from lapose_core.runtime.preprocess import Image, PrincipalPoint, prepare_frame
 
 #: The model's input, (3, H, W) uint8 RGB where the backend wants it: a numpy array or a tensor on its device.
 PreparedFrame: TypeAlias = Any
@@ -40,10 +40,17 @@ class DecodedMotions:
 
 
 class Backend(Protocol):
-    """Runs the model on one machine. What `prepare` and `tokenize` give stays on the backend's device."""
+    """Runs the model on one machine. What `prepare` and `tokenize` give stays on the backend's device.
+
+    Attributes:
+        name: as asked for, of `BACKENDS`.
+        config: the model's.
+        on_gpu: whether a frame costs the CPU next to nothing.
+    """
 
     name: str
     config: ModelConfig
+    on_gpu: bool
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
         """The model's input from a source's image; see `prepare_frame`."""
@@ -62,6 +69,7 @@ class GraphBackend:
     """A `Backend` of the three graphs; subclasses say how arrays reach their engine (`_enter`) and leave it."""
 
     name: str
+    on_gpu = False
 
     def __init__(self, config: ModelConfig, tokenizer: Graph, inverse_dynamics: Graph, pose_head: Graph) -> None:
         self.config = config

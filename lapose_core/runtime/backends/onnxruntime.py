@@ -9,10 +9,8 @@ import onnxruntime
 
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import ModelConfig
+from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.backend import GraphBackend
-
-#: Files of a model folder, in the order in which they run.
-GRAPHS = ("tokenizer.onnx", "inverse_dynamics.onnx", "pose_head.onnx")
 
 
 class OnnxRuntimeBackend(GraphBackend):
@@ -30,7 +28,7 @@ class OnnxRuntimeBackend(GraphBackend):
         Raises LaposeError naming the file that is missing, damaged or of another model.
         """
         config = ModelConfig.load(model_dir / "config.json")
-        sessions = [_load_graph(model_dir / graph, threads) for graph in GRAPHS]
+        sessions = [_load_graph(model_dir / f"{graph}.onnx", threads) for graph in GRAPHS]
         _check(sessions, config, model_dir)
         super().__init__(config, *map(_SessionGraph, sessions))
 
@@ -59,7 +57,7 @@ def _check(sessions: list[onnxruntime.InferenceSession], config: ModelConfig, mo
     )
     for graph, right in zip(GRAPHS, fits, strict=True):
         if not right:
-            raise LaposeError(f"{model_dir / graph} is not of the model in config.json: export the model again")
+            raise LaposeError(f"{model_dir / graph}.onnx is not of the model in config.json: export the model again")
 
 
 def _load_graph(path: Path, threads: int | None) -> onnxruntime.InferenceSession:

@@ -6,14 +6,16 @@ import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lapose_core.errors import LaposeError
-from lapose_core.runtime.backends.backend import Backend
+from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import find_gpu
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:  # the node's parameters take their choices from here: importing this must stay cheap
+    from lapose_core.runtime.backends.backend import Backend
 
-_GRAPHS = ("tokenizer.onnx", "inverse_dynamics.onnx", "pose_head.onnx")
+_log = logging.getLogger(__name__)
 
 #: Told which backend runs, why others do not, and of engines that are built; a line each.
 Report = Callable[[str], None]
@@ -108,11 +110,12 @@ def _load_tensorrt(library: str) -> Callable[[Path, int | None, Report], Backend
 
 _EXTRAS = ("tensorrt", "tensorrt_rtx")
 
+_OF_GRAPHS = ("config.json", *(f"{graph}.onnx" for graph in GRAPHS))
 _FILES = {
-    "onnxruntime": ("config.json", *_GRAPHS),
+    "onnxruntime": _OF_GRAPHS,
     "torch": ("config.json", "weights.safetensors"),
-    "tensorrt": ("config.json", *_GRAPHS),
-    "tensorrt_rtx": ("config.json", *_GRAPHS),
+    "tensorrt": _OF_GRAPHS,
+    "tensorrt_rtx": _OF_GRAPHS,
 }
 
 _LOADERS: dict[str, Callable[[Path, int | None, Report], Backend]] = {

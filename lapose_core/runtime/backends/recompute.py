@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lapose_core.data.preprocess import Image, PrincipalPoint
 from lapose_core.runtime.backends.backend import Backend, DecodedMotions, Features, PreparedFrame
-from lapose_core.runtime.preprocess import Image, PrincipalPoint
 
 
 class RecomputingBackend:
@@ -19,7 +19,7 @@ class RecomputingBackend:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self.name = f"{backend.name}, recomputing the window"
+        self.name, self.on_gpu = f"{backend.name}, recomputing the window", backend.on_gpu
         self.config = dataclasses.replace(backend.config, context_frames=backend.config.clip_length)
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from lapose_core.errors import LaposeError
-from lapose_core.export.tensorrt import GRAPHS, CannotBuildError, engine_for, load_library
+from lapose_core.export.tensorrt import CannotBuildError, engine_for, load_library
 from lapose_core.model.config import ModelConfig
+from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import find_gpu
 from lapose_core.runtime.backends.replay import Replay, Tensors
 from lapose_core.runtime.backends.torch import TensorBackend

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lapose_core.data.preprocess import Image, PrincipalPoint
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.graphs import model_graphs
 from lapose_core.model.lapose import LAPose
 from lapose_core.runtime.backends.backend import Features, Graph, GraphBackend, PreparedFrame
 from lapose_core.runtime.backends.replay import Replay
-from lapose_core.runtime.preprocess import Image, PrincipalPoint
 from lapose_core.runtime.preprocess_torch import TensorPreparer
 
 
@@ -29,6 +29,7 @@ class TensorBackend(GraphBackend):
         stream: torch.cuda.Stream | None,
     ) -> None:
         super().__init__(config, *graphs)
+        self.on_gpu = device.type == "cuda"
         self._device, self._stream = device, stream
         self._preparer = TensorPreparer(config, device, stream) if stream is not None else None
 

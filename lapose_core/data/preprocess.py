@@ -18,13 +18,13 @@ Image: TypeAlias = "np.ndarray | RawImage"
 #: Where the optical axis meets the image (x, y), in pixels with centres at + 0.5; None is the image's middle.
 PrincipalPoint: TypeAlias = "tuple[float, float] | None"
 
-#: Encodings that may be shrunk before their colours are converted: (bytes a pixel, OpenCV's conversion to RGB).
-_SHRUNK_FIRST: dict[str, tuple[int, int | None]] = {
-    "rgb8": (3, None),
-    "bgr8": (3, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, cv2.COLOR_GRAY2RGB),
+#: Interleaved encodings may be shrunk before their colours are converted: OpenCV's conversion to RGB.
+_TO_RGB: dict[str, int | None] = {
+    "rgb8": None,
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "mono8": cv2.COLOR_GRAY2RGB,
 }
 
 
@@ -47,10 +47,12 @@ def prepare_frame(image: Image, config: ModelConfig, principal_point: PrincipalP
         LaposeError: the crop is smaller than the model's input.
         UndecodableFrameError: the bytes do not fill the image.
     """
-    pixels_HWC, conversion = _pixels(image)
-    left, top, width, height = find_crop(image.shape[1], image.shape[0], config, principal_point)
-    crop = pixels_HWC[top : top + height, left : left + width]
-    small = cv2.resize(crop, (config.image_width, config.image_height), interpolation=cv2.INTER_AREA)
+    if isinstance(image, RawImage):
+        image.check()  # a damaged message is told as one, whatever size it claims
+    crop = find_crop(image.shape[1], image.shape[0], config, principal_point)
+    pixels_HWC, conversion = _rows(image, crop.top, crop.top + crop.height)
+    seen = pixels_HWC[:, crop.left : crop.left + crop.width]
+    small = cv2.resize(seen, (config.image_width, config.image_height), interpolation=cv2.INTER_AREA)
     if conversion is not None:
         small = cv2.cvtColor(small, conversion)
     return np.ascontiguousarray(small.transpose(2, 0, 1))
@@ -91,12 +93,12 @@ def _largest_crop(width: int, height: int, config: ModelConfig, principal_point:
     return Crop(int(x - crop_width / 2), int(y - crop_height / 2), crop_width, crop_height)
 
 
-def _pixels(image: Image) -> tuple[np.ndarray, int | None]:
-    """(H, W, C) uint8 that may be shrunk as they are, and the conversion to RGB that is left to do."""
+def _rows(image: Image, top: int, bottom: int) -> tuple[np.ndarray, int | None]:
+    """Pixels (h, W, C) uint8 of some rows, to be shrunk as they are, and the conversion to RGB that is left to do."""
     if isinstance(image, np.ndarray):
         is_grey = image.ndim == 2 or image.shape[2] == 1
-        return image, cv2.COLOR_GRAY2RGB if is_grey else None
-    if image.encoding not in _SHRUNK_FIRST:
-        return image.decode(), None
-    pixel_bytes, conversion = _SHRUNK_FIRST[image.encoding]
-    return image.pixels(pixel_bytes), conversion
+        return image[top:bottom], cv2.COLOR_GRAY2RGB if is_grey else None
+    pixels_HWC = image.interleaved()
+    if pixels_HWC is None:
+        return image.decode_rows(top, bottom), None
+    return pixels_HWC[top:bottom], _TO_RGB[image.encoding]
