@@ -198,6 +198,18 @@ def train_pretrain(
     train_run(PretrainConfig.load(config, minutes=minutes), output, vqvae, start_from=start_from)
 
 
+@train.command("mean")
+def train_mean(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs that went on from each other, or of models.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder for the checkpoint of their mean.")],
+) -> None:
+    """Average the weights of runs: often better than each of them on pictures unlike those of the training."""
+    _need_for_training()
+    from lapose_core.training.average import average_runs
+
+    average_runs(runs, output)
+
+
 @data.command("pack")
 def data_pack(
     source: Annotated[Path, typer.Argument(help="Folder with your drives: videos, bags, image folders.")],

@@ -15,6 +15,7 @@ import torch
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
 from lapose_core.training import checkpoint
+from lapose_core.training.average import average_runs
 from lapose_core.training.checkpoint import RunState, load_checkpoint, load_state, save_checkpoint
 from lapose_core.training.config import TrainConfig
 from lapose_core.training.pose import pose_engine, train_pose
@@ -158,3 +159,21 @@ def test_a_damaged_piece_of_a_checkpoint_is_told(tmp_path: Path) -> None:
     piece.write_bytes(piece.read_bytes()[:1000])
     with pytest.raises(LaposeError, match="no whole checkpoint"):
         pose_engine(TrainConfig.load(TINY), tmp_path)
+
+
+def test_the_mean_of_two_runs_lies_halfway_between_their_weights(tmp_path: Path) -> None:
+    first, second = ({"weight": torch.full((3, 2), value)} for value in (1.0, 4.0))
+    for name, weights in (("first", first), ("second", second)):
+        save_checkpoint(tmp_path / name, weights, preset("tiny"), {"runs": [{"steps": 5, "stage": "pose"}]})
+    average_runs([tmp_path / "first", tmp_path / "second"], tmp_path / "mean")
+    weights, progress = load_checkpoint(tmp_path / "mean", preset("tiny"))
+    torch.testing.assert_close(weights["weight"], torch.full((3, 2), 2.5))
+    assert len(progress["runs"]) == 2
+
+
+def test_runs_of_different_sizes_have_no_mean(tmp_path: Path) -> None:
+    for name in ("tiny", "compact"):
+        save_checkpoint(tmp_path / name, {"weight": torch.zeros(1)}, preset(name), {"runs": []})
+    with pytest.raises(LaposeError, match="other sizes"):
+        average_runs([tmp_path / "tiny", tmp_path / "compact"], tmp_path / "mean")
+    assert not (tmp_path / "mean").exists()
