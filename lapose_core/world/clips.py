@@ -82,9 +82,7 @@ def build_clips(
     end = np.minimum(drive.along_BT.max(1) + _VIEW_M, begin + longest_m)
     static = place_boxes(rng, roads, begin, end)
     moving = drive_traffic(rng, roads, drive, config)
-    narrowest, widest = config.fov_x_deg
-    usual = min(max(config.fov_x_usual_deg, narrowest), widest)
-    fov = np.deg2rad(narrowest if narrowest == widest else rng.triangular(narrowest, usual, widest, len(begin)))
+    fov = np.deg2rad(_fields_of_view(rng, len(begin), config))
     looks = draw_looks(rng, roads, config, fov)
     world_camera, base_camera = _mount_cameras(rng, drive, config)
     cameras = np.zeros((*drive.time_BT.shape, t.CAMERA_STRIDE), np.float32)
@@ -97,6 +95,15 @@ def build_clips(
     stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
     arcs, looks[:, t.ARC_COUNT] = roads.table_between(begin, end)
     return Clips(world_camera, base_camera, stamps, fov, cameras, arcs, looks, boxes)
+
+
+def _fields_of_view(rng: np.random.Generator, count: int, config: WorldConfig) -> np.ndarray:
+    """Degrees (count,), most of them near the usual one, as far as that lies in the range."""
+    narrowest, widest = config.fov_x_deg
+    if narrowest == widest:  # no triangle
+        return np.full(count, narrowest)
+    usual = min(max(config.fov_x_usual_deg, narrowest), widest)
+    return rng.triangular(narrowest, usual, widest, count)
 
 
 def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) -> tuple[np.ndarray, np.ndarray]:

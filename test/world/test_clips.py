@@ -79,3 +79,8 @@ def test_cameras_that_shake_roll_where_others_hardly_do():
 
     assert np.median(roll_deg(still)) < 0.25
     assert np.median(roll_deg(shaken)) > 0.4
+
+
+def test_all_cameras_can_have_the_same_field_of_view() -> None:
+    clips = sample_clips(np.random.default_rng(0), 3, WorldConfig(fov_x_deg=(60.0, 60.0)), frames=2)
+    np.testing.assert_allclose(np.rad2deg(clips.fov_x_B), [60.0, 60.0, 60.0])
