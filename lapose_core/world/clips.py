@@ -98,12 +98,11 @@ def build_clips(
 
 
 def _fields_of_view(rng: np.random.Generator, count: int, config: WorldConfig) -> np.ndarray:
-    """Degrees (count,), most of them near the usual one, as far as that lies in the range."""
+    """Degrees (count,), within the range, a share of them drawn around the usual one as far as that lies in it."""
     narrowest, widest = config.fov_x_deg
-    if narrowest == widest:  # no triangle
-        return np.full(count, narrowest)
-    usual = min(max(config.fov_x_usual_deg, narrowest), widest)
-    return rng.triangular(narrowest, usual, widest, count)
+    usual = rng.normal(*config.fov_x_usual_deg, count)
+    taken = (rng.random(count) < config.fov_x_usual_share) & (usual > narrowest) & (usual < widest)
+    return np.where(taken, usual, rng.uniform(narrowest, widest, count))
 
 
 def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) -> tuple[np.ndarray, np.ndarray]:

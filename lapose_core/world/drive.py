@@ -35,7 +35,7 @@ _DRIVE = WorldConfig(
     shake_share=0.0,
     principal_point=(0.0, 0.0),
     fov_x_deg=(72.0, 82.0),
-    fov_x_usual_deg=77.0,
+    fov_x_usual_share=0.0,
     traffic=4.0,
 )
 
