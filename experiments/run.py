@@ -2,6 +2,7 @@
 
     python -m experiments.run --seed 0 --minutes 9
     CUDA_VISIBLE_DEVICES=1 python -m experiments.run --seed 1 --minutes 9     # beside it, on a second GPU
+    python -m experiments.run --seed 0 --budget minutes --matching models/compact        # a third of an hour on an H100
 
 Each run has a folder with its checkpoint and log, and, once it is over, a result in `results/seedN/NAME.json`.
 """
@@ -17,11 +18,12 @@ from typing import Any
 import torch
 
 from experiments.scores import rendered_scores
-from experiments.table import Run, config_of, runs
+from experiments.table import BUDGETS, Run, config_of, runs
 from lapose_core.files import write_atomically
+from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
-from lapose_core.training.checkpoint import load_checkpoint, model_config_of
-from lapose_core.training.config import PretrainConfig, TrainConfig, VQVAETrainConfig
+from lapose_core.training.checkpoint import load_checkpoint, model_config_of, save_checkpoint
+from lapose_core.training.config import TASKS, PretrainConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import Engine
 from lapose_core.training.pose import pose_engine
 from lapose_core.training.pretrain import pretrain_engine
@@ -34,15 +36,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/experiments"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0.0, help="stop in good order after so many; 0 for no limit")
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on every run's steps")
+    parser.add_argument("--budget", choices=BUDGETS, default="hours", help="how long the runs are")
+    parser.add_argument("--matching", type=Path, default=None, help="take what finds the matches from this model")
     parser.add_argument("--only", nargs="*", default=None, help="names of runs; what they start from has to be there")
     parser.add_argument("--real", default=None, help="shards of real unlabelled video (folder or URL)")
     parser.add_argument("--size", default="compact", help="preset: compact, or tiny to try the script")
-    parser.add_argument("--eager", action="store_true", help="no torch.compile, which costs each run a minute or two")
     parser.add_argument("--clips", type=int, default=256, help="rendered clips to score with at each rate")
     options = parser.parse_args()
     deadline = time.monotonic() + options.minutes * 60 if options.minutes else None
-    for run in runs(options.size, options.real):
+    for run in runs(options.size, BUDGETS[options.budget], options.real):
         if options.only is not None and run.name not in options.only:
             continue
         if not train(run, options, deadline):
@@ -56,6 +58,9 @@ def train(run: Run, options: argparse.Namespace, deadline: float | None) -> bool
     folder = options.output / f"seed{options.seed}" / run.name
     result = options.output / "results" / f"seed{options.seed}" / f"{run.name}.json"
     if result.exists():
+        return True
+    if run.kind == "matching" and options.matching:
+        take_matching(options.matching, folder, options.size, options.seed)
         return True
     print(f"=== {run.name}, seed {options.seed}", flush=True)
     if not _last_leg(folder).get("finished", False):
@@ -77,12 +82,20 @@ def train(run: Run, options: argparse.Namespace, deadline: float | None) -> bool
     return True
 
 
+def take_matching(model: Path, folder: Path, size: str, seed: int) -> None:
+    """Let `folder` hold an untrained model but for what finds the matches, which is taken from a trained one."""
+    if (folder / "progress.json").exists():
+        return
+    torch.manual_seed(seed)
+    untrained = LAPose(preset(size))
+    weights, _ = load_checkpoint(model, model_config_of(model, size))
+    found = {name: value.float() for name, value in weights.items() if name.startswith(TASKS["matching"])}
+    untrained.load_state_dict(found, strict=False)
+    save_checkpoint(folder, untrained.state_dict(), untrained.config, {"runs": []})
+
+
 def _engine(run: Run, options: argparse.Namespace, folder: Path) -> Engine:
-    steps = max(2, round(run.steps * options.scale))
-    common = {"seed": 1000 * options.seed, "steps": steps, "minutes": 0.0, "save_every": 500, "log_every": 50}
-    common |= {"validate_every": max(1, steps // 12)}
-    if options.eager:
-        common["compile"] = False
+    common = {"seed": 1000 * options.seed, "minutes": 0.0, "save_every": 500, "log_every": 50}
     if options.size == "tiny":
         common |= {"save_every": 2, "log_every": 1}
     changes = common | run.changes

@@ -8,22 +8,23 @@ from pathlib import Path
 import pytest
 
 from experiments import plot
-from experiments.table import config_of, runs
+from experiments.table import BUDGETS, Budget, config_of, runs
 from lapose_core.training.config import PretrainConfig, TrainConfig, VQVAETrainConfig
 
 KINDS = {"vqvae": VQVAETrainConfig, "pretrain": PretrainConfig, "pose": TrainConfig, "matching": TrainConfig}
 
 
 @pytest.mark.parametrize("size", ["compact", "tiny"])
-def test_every_run_comes_after_what_it_starts_from_and_its_settings_are_known(size: str) -> None:
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=BUDGETS)
+def test_every_run_comes_after_what_it_starts_from_and_its_settings_are_known(size: str, budget: Budget) -> None:
     seen: set[str] = set()
-    for run in runs(size, real="shards"):
+    for run in runs(size, budget, real="shards"):
         assert run.start_from is None or run.start_from in seen
         assert run.name not in seen
         seen.add(run.name)
         KINDS[run.kind].load(config_of(run, size), **run.changes)
     assert "pretrain_real" in seen
-    assert "pretrain_real" not in {run.name for run in runs(size)}
+    assert "pretrain_real" not in {run.name for run in runs(size, budget)}
 
 
 def test_curves_and_a_table_come_out_of_results(tmp_path: Path, monkeypatch, capsys) -> None:
