@@ -30,8 +30,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from benchmarks.measure import Latency, machine, print_machine, print_table, time_calls, write_json
-from benchmarks.orb import OrbFivePoint
 from lapose_core.data.open import open_source
+from lapose_core.evaluation.baselines.orb import orb_methods
 from lapose_ros.messages import stamp_ns, time_message
 from lapose_ros.processes import running_node, spinning
 
@@ -168,8 +168,17 @@ def time_node(
 
 
 def time_peer(images: list[np.ndarray]) -> Latency:
-    peer, cycle = OrbFivePoint(), itertools.cycle(images + images[-2:0:-1])
-    return time_calls(lambda: peer.register(next(cycle)), count=100, at_most_s=15.0)
+    """ORB and five-point RANSAC, image by image."""
+    (peer,), cycle = orb_methods(None), itertools.cycle(images + images[-2:0:-1])
+    previous = peer.describe(next(cycle))
+
+    def register() -> None:
+        nonlocal previous
+        current = peer.describe(next(cycle))
+        peer.compare(previous, current, 0.1)
+        previous = current
+
+    return time_calls(register, count=100, at_most_s=15.0)
 
 
 def main() -> int:

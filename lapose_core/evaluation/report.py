@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lapose_core.data.source import Intrinsics, Source
 from lapose_core.errors import LaposeError
-from lapose_core.evaluation.baselines import BASELINES
+from lapose_core.evaluation.baselines import baselines
 from lapose_core.evaluation.drift import Drift, measure_drift
 from lapose_core.evaluation.method import ClipEstimate, LaPose, Method
 from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, is_parked, score_clip, summarize
@@ -157,7 +157,7 @@ def evaluate(
         )
     sequence = sample_sequence(truth.stamps_ns, rate_hz)
 
-    methods: list[Method] = [LaPose(backend), *(baseline() for baseline in BASELINES)]
+    methods: list[Method] = [LaPose(backend), *baselines(source.intrinsics)]
     frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
     pairs = [pair for indices in [*moving, sequence] for pair in pairs_of(indices)]

@@ -24,9 +24,9 @@ class WorldConfig:
             rotation about each axis, drawn log-uniformly for each clip.
         principal_point: standard deviation across and along the picture of the principal point, in image widths.
         fov_x_deg: horizontal field of view.
-        fov_x_usual_deg, fov_x_usual_share: mean and standard deviation of what most front cameras have, and the share of
-            clips seen through such a one; the rest are spread over the whole range. On a straight road nothing tells the
-            field of view, and speed hangs on the guess. Those of the published driving datasets have 48 to 66 degrees.
+        fov_x_usual_deg, fov_x_usual_share: mean and standard deviation of what most front cameras have, and the share
+            of clips seen through such a one; the rest are spread over the whole range. On a straight road nothing tells
+            the field of view, and speed hangs on the guess. Those of published driving datasets have 48 to 66 degrees.
         traffic: mean number of vehicles driving about.
         bonnet_share: clips in which the own bonnet is seen.
         max_boxes: boxes kept for a frame, the ones that look largest first.
