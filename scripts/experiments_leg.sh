@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The experiments on a machine that is lent for minutes, a seed on each of its GPUs: scripts/experiments_leg.sh MINUTES [FOLDER]
 #
-# Goes on in FOLDER (runs/experiments) from where an earlier call stopped. Results and logs are left in $OUT, if that is set.
+# Goes on in FOLDER (runs/experiments) from where an earlier call stopped. Results and logs are left in $OUT, if that is set, as
+# one archive: of many files not all come back.
 # Wheels of what the machine lacks are taken from .whl, packed real clips from .scratch/real, if they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,4 +19,4 @@ for seed in $(seq 0 $(($(nvidia-smi --list-gpus | wc -l) - 1))); do
 done
 wait
 tail -n 5 "$folder"/seed*.log
-[[ -z "${OUT:-}" ]] || cp -r "$folder"/seed*.log "$folder/results" "$OUT"
+[[ -z "${OUT:-}" ]] || tar -czf "$OUT/experiments.tgz" -C "$folder" --exclude "*.safetensors" --exclude "events.*" .

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,22 +27,26 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @pytest.fixture
 def start_training() -> Callable[..., subprocess.Popen]:
     """Start `lapose train STAGE ...`, in one process or in several that talk through gloo."""
     started: list[subprocess.Popen] = []
 
-    def start(*words: str | Path, processes: int = 1) -> subprocess.Popen:
-        command = [sys.executable]
+    def start(
+        *words: str | Path, processes: int = 1, launcher: Sequence[str] = (), variables: dict[str, str] | None = None
+    ) -> subprocess.Popen:
         if processes > 1:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            command += ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", f"--master-port={port}"]
-        command += ["-m", "lapose_core.cli", "train", *map(str, words)]
+            launcher = ["torch.distributed.run", f"--nproc-per-node={processes}", f"--master-port={free_port()}"]
+        command = [sys.executable, *(["-m", *launcher] if launcher else []), "-m", "lapose_core.cli", "train"]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            [*command, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"} | (variables or {}),
         )  # fmt: skip
         started.append(process)
         return process
