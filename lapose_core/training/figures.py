@@ -19,21 +19,26 @@ def motion_figures(prediction: dict[str, Tensor], batch: ClipBatch) -> dict[str,
     `still_deg` is the rotation itself: the error of a model that has not learned to turn. Roll, its smallest part, is
     told apart.
     """
-    dot_BS = (prediction["quaternion_BS4"] * batch.quaternion_BS4).sum(-1).abs().clamp(max=1.0)
+    still_BS4 = torch.tensor([0.0, 0.0, 0.0, 1.0], device=batch.quaternion_BS4.device).expand_as(batch.quaternion_BS4)
     translation_BS3 = couple_scale(prediction["translation_BS3"], prediction["log_scale_B"].exp())
     moving = batch.translation_BS3.norm(dim=-1) > MOVING_M
     cosine = torch.cosine_similarity(translation_BS3, batch.translation_BS3, dim=-1)
     scale_B = batch.translation_BS3.norm(dim=-1).mean(-1)
     log_scale = (prediction["log_scale_B"] - scale_B.clamp(min=SMALLEST_SCALE).log()).abs()
     return {
-        "rotation_deg": torch.rad2deg(2 * torch.acos(dot_BS)).flatten(),
-        "still_deg": torch.rad2deg(2 * torch.acos(batch.quaternion_BS4[..., 3].clamp(max=1.0))).flatten(),
+        "rotation_deg": _turn_deg(prediction["quaternion_BS4"], batch.quaternion_BS4),
+        "still_deg": _turn_deg(still_BS4, batch.quaternion_BS4),
         "roll_deg": _roll_deg(prediction["quaternion_BS4"] - batch.quaternion_BS4),
         "still_roll_deg": _roll_deg(batch.quaternion_BS4),
         "direction_deg": torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))[moving],
         "log_scale": log_scale[scale_B > MOVING_M],
         "fov_deg": torch.rad2deg((prediction["fov_x_BS"].mean(-1) - batch.fov_x_B).abs()),
     }
+
+
+def _turn_deg(a_BS4: Tensor, b_BS4: Tensor) -> Tensor:
+    """Angle between rotations with w >= 0; the arc cosine of their product would know small ones to 0.01 alone."""
+    return torch.rad2deg(4 * torch.atan2((a_BS4 - b_BS4).norm(dim=-1), (a_BS4 + b_BS4).norm(dim=-1))).flatten()
 
 
 def _roll_deg(quaternion_BS4: Tensor) -> Tensor:
