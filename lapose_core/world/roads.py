@@ -28,8 +28,10 @@ class Roads:
 
     Attributes:
         place_B: CITY, SUBURB, COUNTRY or MOTORWAY.
-        lanes_B, lane_width_B, parking_B, half_width_B: cross-section of the road driven; metres.
+        lanes_B, lane_width_B, parking_B, half_width_B: cross-section of the road driven, parking (or a shoulder) on
+            each side; metres.
         right_hand_B: +1 where traffic keeps right, -1 where it keeps left.
+        apart_B: metres to the left of the middle of a motorway's other carriageway, as wide as ours; 0 for none.
         arcs_BAC: arc table, columns as in `tables`; the first `chain` rows are the road driven, the others cross it.
         count_B: rows in use.
         starts_BA: distance along the road at which each of its arcs begins.
@@ -43,6 +45,7 @@ class Roads:
     parking_B: np.ndarray
     half_width_B: np.ndarray
     right_hand_B: np.ndarray
+    apart_B: np.ndarray
     arcs_BAC: np.ndarray
     count_B: np.ndarray
     starts_BA: np.ndarray
@@ -53,6 +56,10 @@ class Roads:
     def lane_offset(self, lane_B: np.ndarray) -> np.ndarray:
         """Metres to the left of the road's middle of a lane, counted from 0 at the kerb on the side one drives on."""
         return -self.right_hand_B * (0.5 * self.lanes_B - 0.5 - lane_B) * self.lane_width_B
+
+    def beyond(self, side_BN: np.ndarray | float) -> np.ndarray:
+        """Metres (B, N or 1) by which what stands on a side, left positive, is farther off: the other carriageway's."""
+        return np.where(self.apart_B[:, None] * side_BN > 0, np.abs(self.apart_B)[:, None], 0.0)
 
     def point(
         self, along_BN: np.ndarray, left_BN: np.ndarray | float = 0.0
@@ -86,7 +93,8 @@ class Roads:
         lateral = -q / (1 + np.sqrt(np.maximum(1 + a[..., t.CURVATURE] * q, 0)))
         before, after = (forward < 0) & (a[..., t.OPEN_START] > 0), (beyond > 0) & (a[..., t.OPEN_END] > 0)
         lateral = np.where(before, left, np.where(after, ey * a[..., t.END_COS] - ex * a[..., t.END_SIN], lateral))
-        edge = np.abs(lateral) - a[..., t.HALF_WIDTH]
+        apart = np.where(a[..., t.IS_CROSSING] > 0, 0.0, self.apart_B[:, None, None])
+        edge = np.minimum(np.abs(lateral), np.abs(lateral - apart)) - a[..., t.HALF_WIDTH]
         edge = np.where(((forward >= 0) & (beyond <= 0)) | before | after, edge, 1e3)
         edge = np.where(np.arange(edge.shape[1])[:, None] < self.count_B[:, None, None], edge, 1e3)
         return edge[:, : self.chain].min(1), edge[:, self.chain :].min(1, initial=1e3)
@@ -146,6 +154,11 @@ def lay_roads(
     lanes = np.where((place == CITY) & (rng.random(B) < 0.55), 2, lanes)
     lanes = np.where(turning, np.minimum(lanes, 3), lanes)
     lane_width = _uniform(rng, _LANE_WIDTH_M[place])
+    # Motorways have shoulders in its place, and another carriageway beyond a strip, mostly a narrow one. They are drawn
+    # aside: a seed's drives stay what they were.
+    aside = np.random.Generator(rng.bit_generator.jumped())
+    shoulder, strip = aside.uniform(0.5, 2.8, B), np.exp(aside.uniform(np.log(1.5), np.log(15.0), B))
+    parking = np.where(place == MOTORWAY, shoulder, parking)
     half_width = 0.5 * lanes * lane_width + parking
 
     table = np.zeros((B, chain + crossings, t.ARC_STRIDE))
@@ -153,13 +166,15 @@ def lay_roads(
     table[:, :chain, t.HALF_WIDTH] = half_width[:, None]
     starts = table[:, :chain, t.ALONG].copy()
     middle = starts + 0.5 * length
+    right_hand = rng.choice([1.0, -1.0], B, p=[0.72, 0.28])
     roads = Roads(
         place_B=place,
         lanes_B=lanes,
         lane_width_B=lane_width,
         parking_B=parking,
         half_width_B=half_width,
-        right_hand_B=rng.choice([1.0, -1.0], B, p=[0.72, 0.28]),
+        right_hand_B=right_hand,
+        apart_B=np.where(place == MOTORWAY, right_hand * (2 * half_width + strip), 0.0),
         arcs_BAC=table,
         count_B=np.full(B, chain),
         starts_BA=starts,

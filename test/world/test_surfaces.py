@@ -35,13 +35,14 @@ def test_a_point_beside_the_road_is_found_where_it_was_put(seed: int, share: flo
 
 
 def test_a_road_without_crossings_is_no_crossing_street_and_has_its_lines():
-    config = WorldConfig(place_shares=(0.0, 0.0, 0.0, 1.0))  # motorways
+    config = WorldConfig(place_shares=(0.0, 0.0, 0.0, 1.0), weather_shares=(1.0, 0.0, 0.0, 0.0))  # motorways
     clips = sample_clips(np.random.default_rng(0), 8, config, frames=2)
     edges = clips.looks_BC[:, t.EDGE_PAINT] > 0.0
     assert edges.any()
-    for arcs_AC, look, camera_TC in zip(clips.arcs_BAC[edges], clips.looks_BC[edges], clips.cameras_BTC[edges]):
-        arcs, look, atlas = arcs_AC.astype(float).ravel(), look.astype(float), texture_atlas().astype(int)
-        x, y = camera_TC[0, t.POSITION : t.POSITION + 2].astype(float)
+    atlas = texture_atlas().astype(int)
+    for b in np.flatnonzero(edges):
+        arcs, look = clips.arcs_BAC[b].astype(float).ravel(), clips.looks_BC[b].astype(float)
+        x, y = clips.cameras_BTC[b, 0, t.POSITION : t.POSITION + 2].astype(float)
         count = int(look[t.ARC_COUNT])
         _, lateral, row, side_edge, _, _ = surfaces.nearest_streets(arcs, 0, count, x, y)
         assert side_edge == t.NOTHING
@@ -50,7 +51,7 @@ def test_a_road_without_crossings_is_no_crossing_street_and_has_its_lines():
         red = []
         for left in (line, line - 0.5):
             px, py = x - (left - lateral) * ty, y + (left - lateral) * tx
-            red.append(ground.ground_colour(arcs, 0, look, 0, atlas, px, py, 0.0, 0.0, -1.0, 0.01)[0])
+            red.append(ground.ground_colour(arcs, 0, look, 0, atlas, px, py, 0.0, 0.0, -1.0, 0.01, 0.0, 0.0)[0])
         assert red[0] > 1.2 * red[1]
 
 
