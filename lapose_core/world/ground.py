@@ -38,7 +38,12 @@ def lane_lines(looks, look, along, lateral, across_px, along_px):
     paint = where(centre, clamp01(centre_paint), load(looks, look + LANE_PAINT))
     inner = where(between, band((place - number) * width, line, across_px) * mix(dash, 1.0, solid) * paint, 0.0)
     from_edge = absolute(lateral) - (0.5 * lanes * width - 0.2)
-    return maximum(inner, band(from_edge, line, across_px) * load(looks, look + EDGE_PAINT))
+    lines = maximum(inner, band(from_edge, line, across_px) * load(looks, look + EDGE_PAINT))
+    hatched = load(looks, look + HATCHED)
+    if hatched * hatched > 0.5:
+        bars = pulse(along + 1.2 * absolute(lateral), 4.2, 1.1, 1.5 * along_px)
+        lines = maximum(lines, where((from_edge > 0.0) & (lateral * hatched > 0.0), bars, 0.0))
+    return lines
 
 
 def zebra(looks, look, on_side, along, lateral, across_px, along_px):

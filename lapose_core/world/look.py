@@ -38,6 +38,8 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     look[:, t.LANE_PAINT] = chance(painted) * strength
     look[:, t.EDGE_PAINT] = chance(np.where(motorway, 0.95, np.where(country, 0.6, 0.2))) * strength
     centre = np.where(motorway, 1.0, chance(painted) * (1.0 + chance(0.4)))
+    wide = roads.half_width_B - 0.5 * roads.lanes_B * roads.lane_width_B > 1.5
+    look[:, t.HATCHED] = (chance(0.2) & motorway & wide) * rng.choice([-1.0, 1.0], B)
     look[:, t.CENTRE_PAINT] = centre * np.where(centre > 1.5, 1.0, strength)
     short = chance(0.5) & ~motorway
     look[:, t.DASH_LENGTH] = np.where(short, uniform(1.5, 3), uniform(3, 6))

@@ -8,7 +8,7 @@ from lapose_core.world import tables as t
 from lapose_core.world.boxes import make_boxes
 from lapose_core.world.roads import COUNTRY, MOTORWAY, Roads
 
-_PIECE_M = 12.0  # of a barrier: straight where a motorway bends by a hand's breadth
+_PIECE_M = 12.0  # of a barrier: straight, where a motorway bends by a hand's breadth
 _POST_M = 4.0
 _POSTS_WITHIN_M = 260.0
 _CONCRETE, _RAIL, _NONE = range(3)
@@ -33,12 +33,14 @@ def barriers(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B:
         left = side * (roads.half_width_B[:, None] + away)
         concrete, there = kind == _CONCRETE, kind != _NONE
         x, y, heading = roads.point(begin_B[:, None] + _PIECE_M * (np.arange(count) + 0.5), left + np.zeros((B, count)))
+        reach = np.hypot(np.diff(x, axis=1, append=x[:, -1:]), np.diff(y, axis=1, append=y[:, -1:]))
+        reach[:, -1] = _PIECE_M
         height = np.where(concrete, rng.uniform(0.8, 1.2, (B, 1)), 0.31)
         grey = np.where(concrete, rng.uniform(0.3, 0.65, (B, 1)), rng.uniform(0.35, 0.6, (B, 1)))[..., None]
         seed = rng.random((B, 1)) + np.zeros((B, count))
         rows.append(
             make_boxes(
-                x, y, heading, np.where(concrete, 0.0, 0.43), 0.5 * _PIECE_M + 0.05, np.where(concrete, 0.15, 0.05),
+                x, y, heading, np.where(concrete, 0.0, 0.43), 0.5 * reach + 0.05, np.where(concrete, 0.15, 0.05),
                 height * there, t.PLAIN, seed, grey * np.array([1.0, 0.99, 0.95]),
                 np.where(concrete, t.PAVING, t.FRACTAL), np.where(concrete, rng.uniform(0.04, 0.15, (B, 1)), 0.06),
             )

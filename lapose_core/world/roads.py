@@ -20,6 +20,7 @@ _LANES = np.array([(2, 4), (2, 2), (2, 2), (3, 6)])
 _LANE_WIDTH_M = np.array([(3.0, 3.5), (2.8, 3.3), (2.9, 3.5), (3.5, 3.75)])
 _PARKING = np.array([0.6, 0.5, 0.0, 0.0])
 _CROSSINGS = np.array([2.0, 1.6, 0.5, 0.0])
+_SLIP_ROADS = 0.3  # share of motorway clips
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,12 @@ def lay_roads(
         place[:] = CITY
         curvature, length = np.tile(1.0 / itinerary[:, 0], (B, 1)), np.tile(itinerary[:, 1], (B, 1))
         sharp = np.abs(curvature) > 1 / 30
+    # Drawn aside: the drives of a seed stay what they were where there are no slip roads.
+    aside = np.random.Generator(rng.bit_generator.jumped())
+    slip = (aside.random(B) < _SLIP_ROADS) * (place == MOTORWAY) * aside.choice([-1.0, 1.0], B)
+    radius = np.exp(aside.uniform(np.log(45), np.log(250), curvature.shape))
+    curvature = np.where(slip[:, None] != 0, slip[:, None] / radius, curvature)
+    length = np.where(slip[:, None] != 0, 0.45 * radius, length)
     chain = curvature.shape[1]
     turning = sharp.any(1)
 
@@ -154,11 +161,13 @@ def lay_roads(
     lanes = np.where((place == CITY) & (rng.random(B) < 0.55), 2, lanes)
     lanes = np.where(turning, np.minimum(lanes, 3), lanes)
     lane_width = _uniform(rng, _LANE_WIDTH_M[place])
-    # Motorways have shoulders in its place, and another carriageway beyond a strip, mostly a narrow one. They are drawn
-    # aside: a seed's drives stay what they were.
-    aside = np.random.Generator(rng.bit_generator.jumped())
-    shoulder, strip = aside.uniform(0.5, 2.8, B), np.exp(aside.uniform(np.log(1.5), np.log(15.0), B))
-    parking = np.where(place == MOTORWAY, shoulder, parking)
+    # Motorways have shoulders in its place, and another carriageway beyond a strip, mostly a narrow one. Slip roads have
+    # few lanes, wide shoulders, and the carriageway farther off, outside their bend.
+    motorway = place == MOTORWAY
+    shoulder = np.where(slip != 0, aside.uniform(0.5, 6.0, B), aside.uniform(0.5, 2.8, B))
+    strip = np.where(slip != 0, aside.uniform(12, 40, B), np.exp(aside.uniform(np.log(1.5), np.log(15.0), B)))
+    parking = np.where(motorway, shoulder, parking)
+    lanes = np.where(slip != 0, aside.integers(1, 4, B), lanes)
     half_width = 0.5 * lanes * lane_width + parking
 
     table = np.zeros((B, chain + crossings, t.ARC_STRIDE))
@@ -174,7 +183,7 @@ def lay_roads(
         parking_B=parking,
         half_width_B=half_width,
         right_hand_B=right_hand,
-        apart_B=np.where(place == MOTORWAY, right_hand * (2 * half_width + strip), 0.0),
+        apart_B=np.where(motorway, np.where(slip != 0, -slip, right_hand) * (2 * half_width + strip), 0.0),
         arcs_BAC=table,
         count_B=np.full(B, chain),
         starts_BA=starts,

@@ -62,6 +62,8 @@ OTHER_ROAD = 79
 # Weather and time of day. Shadows that boxes cast; brightness of clouds; the own headlights and other lamps; how much
 # the wet road mirrors; falling rain and drops on the windscreen; noise of the sensor; glare about the sun.
 CAST, CLOUD_TONE, HEADLIGHT, LAMPS, WET, STREAKS, STREAK_SLANT, DROPS, DROP_SIZE, NOISE, GLARE = range(80, 91)
+# Hatched shoulder: on our left (1) or right (-1); 0 for none.
+HATCHED = 91
 
 # Texture atlas: square layers of `ATLAS_SIZE` texels with all their mip levels, one after the other.
 ATLAS_SIZE = 512

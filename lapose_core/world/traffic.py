@@ -31,7 +31,8 @@ def drive_traffic(rng: np.random.Generator, roads: Roads, drive: Drive, config: 
     present = rng.random((B, count)) < share
     present[:, -_CROSSING:] &= on_street
     cars = make_cars(rng, x, y, heading, np.broadcast_to(present[:, None], x.shape), _LORRIES)
-    cars[..., t.HALF_Z] *= ~_comes_near(drive, cars[..., 0, :])[:, None, :, None]
+    body = cars[..., 0, :]
+    cars[..., t.HALF_Z] *= (_keep_clear(body) & ~_comes_near(drive, body))[:, None, :, None]
     now = [t.CENTRE_X, t.CENTRE_Y, t.BOX_COS, t.BOX_SIN]
     cars[:, :-1, ..., t.NEXT_X : t.NEXT_SIN + 1] = cars[:, 1:, ..., now]
     return cars.reshape(B, T, -1, t.BOX_STRIDE)
@@ -104,3 +105,17 @@ def _comes_near(drive: Drive, cars: np.ndarray) -> np.ndarray:
     step = np.abs(np.diff(forward, axis=1, append=forward[:, -1:]))
     touches = np.abs(forward) < _HALF_LENGTH_M + along * long + across * wide + step
     return (touches & (np.abs(aside) < _HALF_WIDTH_M + across * long + along * wide)).any(1)
+
+
+def _keep_clear(cars: np.ndarray) -> np.ndarray:
+    """Which (B, N) of the vehicles (B, T, N, BOX_STRIDE) are there and drive through none before them in the list."""
+    dx = cars[..., :, None, t.CENTRE_X] - cars[..., None, :, t.CENTRE_X]
+    dy = cars[..., :, None, t.CENTRE_Y] - cars[..., None, :, t.CENTRE_Y]
+    cos, sin = cars[..., :, None, t.BOX_COS], cars[..., :, None, t.BOX_SIN]
+    reach = cars[..., :, None, t.HALF_X] + cars[..., None, :, t.HALF_X] + 0.5
+    room = cars[..., :, None, t.HALF_Y] + cars[..., None, :, t.HALF_Y] + 0.2
+    meets = ((np.abs(dx * cos + dy * sin) < reach) & (np.abs(dy * cos - dx * sin) < room)).any(1)
+    kept = cars[:, 0, :, t.HALF_Z] > 0
+    for n in range(1, kept.shape[1]):
+        kept[:, n] &= ~(meets[:, n, :n] & kept[:, :n]).any(1)
+    return kept

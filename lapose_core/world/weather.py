@@ -30,10 +30,10 @@ def _write(look_BC: np.ndarray, where_B: np.ndarray, values: dict[int, np.ndarra
 def _overcast(rng: np.random.Generator, look_BC: np.ndarray, where_B: np.ndarray, grey_B: np.ndarray) -> None:
     """No sun and no shadows, and a sky of one grey, a little blue, down to the horizon."""
     B = len(look_BC)
-    tint = rng.uniform(0.93, 1.0, B)
+    tint, above = rng.uniform(0.93, 1.0, B), rng.uniform(0.85, 1.05, B)
     values = {t.SUN: 0.0, t.SHADOW: 0.0, t.CAST: 0.0, t.GLOW: 0.0, t.GLARE: 0.0}
     for column, share in zip((t.FOG_RED, t.FOG_GREEN, t.FOG_BLUE), (tint, 0.5 + 0.5 * tint, 1.0), strict=True):
-        values |= {column: grey_B * share, column + t.ZENITH_RED - t.FOG_RED: grey_B * share * rng.uniform(0.85, 1.05)}
+        values |= {column: grey_B * share, column + t.ZENITH_RED - t.FOG_RED: grey_B * share * above}
     values |= {t.CLOUD_TONE: grey_B * 1.1, t.AMBIENT: rng.uniform(0.6, 0.9, B)}
     _write(look_BC, where_B, values)
 
@@ -84,9 +84,10 @@ def _let_night_fall(
     between = np.where(street_lamps, rng.uniform(0.2, 0.6, B), 0.0)
     values |= {t.SHADOW: between, t.SHADOW_SCALE: rng.uniform(2.0, 5.0, B)}
     values |= {t.CLOUD_TONE: 0.8 * sky[:, 0], t.FOG: np.exp(rng.uniform(np.log(4e-4), np.log(8e-3), B))}
+    silhouette = rng.uniform(0.3, 0.8, B)
     for i in range(3):
         values |= {t.FOG_RED + i: sky[:, i], t.ZENITH_RED + i: 0.5 * sky[:, i]}
-        values |= {t.SKYLINE_RED + i: sky[:, i] * rng.uniform(0.3, 0.8), t.BONNET_RED + i: 0.03}
+        values |= {t.SKYLINE_RED + i: sky[:, i] * silhouette, t.BONNET_RED + i: 0.03}
     values |= {t.HEADLIGHT: rng.uniform(0.5, 1.5, B), t.LAMPS: rng.uniform(0.8, 1.5, B)}
     values |= {t.GAIN: rng.uniform(0.8, 1.8, B), t.OFFSET: rng.uniform(-0.02, 0.05, B)}
     values |= {t.NOISE: np.exp(rng.uniform(np.log(0.02), np.log(0.15), B))}
