@@ -315,12 +315,18 @@ def world_preview(
     frames: Annotated[int, typer.Option(help="Columns: frames of a clip.", min=1)] = 5,
     seed: Annotated[int, typer.Option(help="Another number, another world.", min=0)] = 0,
     flow: Annotated[bool, typer.Option("--flow", help="Draw the exact flow to the next frame as arrows.")] = False,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help="Two frames of each condition that `lapose evaluate` knows instead.")
+    ] = False,
 ) -> None:
     """Draw a contact sheet of random clips."""
     _need("numba", "world")
-    from lapose_core.world.preview import write_contact_sheet
+    from lapose_core.world.preview import write_conditions_sheet, write_contact_sheet
 
-    write_contact_sheet(output, clips=clips, frames=frames, seed=seed, flow=flow)
+    if conditions:
+        write_conditions_sheet(output)
+    else:
+        write_contact_sheet(output, clips=clips, frames=frames, seed=seed, flow=flow)
     typer.echo(f"wrote {output}")
 
 

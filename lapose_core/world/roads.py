@@ -161,8 +161,8 @@ def lay_roads(
     lanes = np.where((place == CITY) & (rng.random(B) < 0.55), 2, lanes)
     lanes = np.where(turning, np.minimum(lanes, 3), lanes)
     lane_width = _uniform(rng, _LANE_WIDTH_M[place])
-    # Motorways have shoulders in its place, and another carriageway beyond a strip, mostly a narrow one. Slip roads have
-    # few lanes, wide shoulders, and the carriageway farther off, outside their bend.
+    # Motorways have shoulders in its place, and another carriageway beyond a strip, mostly a narrow one. Slip roads
+    # have few lanes, wide shoulders, and the carriageway farther off, outside their bend.
     motorway = place == MOTORWAY
     shoulder = np.where(slip != 0, aside.uniform(0.5, 6.0, B), aside.uniform(0.5, 2.8, B))
     strip = np.where(slip != 0, aside.uniform(12, 40, B), np.exp(aside.uniform(np.log(1.5), np.log(15.0), B)))

@@ -88,8 +88,10 @@ def _let_night_fall(
     for i in range(3):
         values |= {t.FOG_RED + i: sky[:, i], t.ZENITH_RED + i: 0.5 * sky[:, i]}
         values |= {t.SKYLINE_RED + i: sky[:, i] * silhouette, t.BONNET_RED + i: 0.03}
-    values |= {t.HEADLIGHT: rng.uniform(0.5, 1.5, B), t.LAMPS: rng.uniform(0.8, 1.5, B)}
-    values |= {t.GAIN: rng.uniform(0.8, 1.8, B), t.OFFSET: rng.uniform(-0.02, 0.05, B)}
+    headlight = rng.uniform(0.5, 1.5, B)
+    exposure = rng.uniform(0.6, 1.2, B) / (0.35 + 0.5 * headlight + ambient) ** 0.8
+    values |= {t.HEADLIGHT: headlight, t.LAMPS: rng.uniform(0.8, 1.5, B)}
+    values |= {t.GAIN: exposure, t.OFFSET: rng.uniform(-0.02, 0.05, B)}
     values |= {t.NOISE: np.exp(rng.uniform(np.log(0.02), np.log(0.15), B))}
     _write(look_BC, night_B, values)
     look_BC[:, t.LOG2_SHADOW_SCALE] = np.log2(look_BC[:, t.SHADOW_SCALE])
