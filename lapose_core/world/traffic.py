@@ -48,18 +48,23 @@ def _on_the_road(rng: np.random.Generator, roads: Roads, drive: Drive, dense_B: 
     motorway = roads.place_B == MOTORWAY
     speed = np.abs(drive.speed_BT).mean(1)[:, None, None]
     flow = np.where(motorway, rng.uniform(20, 33, B), rng.uniform(5, 14, B))[:, None, None]
+    # Where we reverse, they do not: they stand, or go ahead.
+    backwards = drive.speed_BT.mean(1)[:, None, None] < 0
+    pace = np.where(backwards, along[:, :1], along)
     shape = (B, 1, _AHEAD)
     dense = dense_B[:, None, None]
     swing = np.where(dense, 1.0, 3.0) * np.sin(time * rng.uniform(0.1, 0.5, shape) + rng.uniform(0, 6, shape))
+    swing = np.where(backwards, 0.0, swing)
     gap = np.where(dense, rng.uniform(7, 18, shape), rng.uniform(8, 40, shape))
-    ahead = along + np.cumsum(gap, 2) + swing
+    ahead = pace + np.cumsum(gap, 2) + swing
     reach = 40 + (flow + speed) * time[:, -1:]
     oncoming = along[:, :1] + rng.uniform(0.1, 1, (B, 1, _ONCOMING)) * reach - flow * time
     shape = (B, 1, _NEIGHBOURS)
     start = np.where(dense, 9.0 * np.arange(_NEIGHBOURS) - 12 + rng.uniform(-3, 3, shape), rng.uniform(-15, 60, shape))
     paced = rng.random(shape) < np.where(dense, 0.85, 0.5)
     faster = rng.normal(0, 1, shape) * np.where(paced, 0.5, 2.0)
-    neighbours = start + faster * time + np.where(paced, along, along[:, :1] + speed * time)
+    faster = np.where(backwards, np.abs(faster), faster)
+    neighbours = start + faster * time + np.where(paced, pace, along[:, :1] + speed * time)
     along = np.concatenate([ahead, oncoming, neighbours], 2)
 
     # Lanes, from the kerb inwards; on a motorway oncoming vehicles have the other carriageway's.

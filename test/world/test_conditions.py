@@ -67,6 +67,14 @@ def test_dense_traffic_surrounds_us_and_much_of_it_seems_to_stand_still():
     assert paced("dense_traffic") > max(1.5, 3 * paced("clear"))
 
 
+def test_nobody_reverses_with_us():
+    for clips in condition_clips("reversing", 25, 2.0, frames=4):
+        for boxes, seen in zip(clips.boxes_BTKC[0], clips.cameras_BTC[0, :, t.BOX_COUNT].astype(int), strict=True):
+            bodies = boxes[:seen][boxes[:seen, t.KIND] == t.CAR_BODY]
+            dx, dy = bodies[:, t.NEXT_X] - bodies[:, t.CENTRE_X], bodies[:, t.NEXT_Y] - bodies[:, t.CENTRE_Y]
+            assert (dx * bodies[:, t.BOX_COS] + dy * bodies[:, t.BOX_SIN]).min(initial=0.0) > -0.05
+
+
 def test_vehicles_do_not_drive_through_each_other():
     for clips in condition_clips("dense_traffic", 15, 4.0, frames=6):
         for boxes, seen in zip(clips.boxes_BTKC[0], clips.cameras_BTC[0, :, t.BOX_COUNT].astype(int), strict=True):
