@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lapose_core.errors import LaposeError
+
 Range = tuple[float, float]
 
 
@@ -60,3 +62,10 @@ class WorldConfig:
     weather_shares: tuple[float, float, float, float] = (0.7, 0.12, 0.1, 0.08)
     bonnet_share: float = 0.15
     max_boxes: int = 128
+
+    def __post_init__(self) -> None:
+        """Raise LaposeError where shares of places or of weather are none."""
+        for name in ("place_shares", "weather_shares"):
+            shares = getattr(self, name)
+            if len(shares) != 4 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+                raise LaposeError(f"{name}: {list(shares)} are no shares: give four numbers that add up to 1")
