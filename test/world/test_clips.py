@@ -85,7 +85,7 @@ def test_cameras_that_shake_roll_where_others_hardly_do():
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5, 0.0), (1.5, -0.5, 0.0, 0.0), (1.0, 0.0)])
 def test_shares_that_do_not_add_up_are_refused(shares: tuple[float, ...]) -> None:
-    with pytest.raises(LaposeError, match="weather_shares: .* are no shares: give four numbers"):
+    with pytest.raises(LaposeError, match=r"weather_shares: .* are no shares: give four numbers"):
         WorldConfig(weather_shares=shares)
 
 
