@@ -38,7 +38,8 @@ def _at(backend: TorchBackend, device: torch.device, rate: float, clips: int) ->
         sample_clips(np.random.default_rng([SEED, round(rate * 100), number]), _BLOCK, world)
         for number in range(-(-clips // _BLOCK))
     )
-    figures = score_clips(blocks, [LaPose(backend), StraightAhead()], draw)
-    model, straight = (dataclasses.asdict(row.summary) if row.summary else {} for row in figures.rows)
+    methods = [LaPose(backend), StraightAhead()]
+    figures = score_clips(blocks, lambda _: methods, draw)
+    model, straight = (dataclasses.asdict(row.summary) for row in figures.rows)
     model |= {"median_fov_error_deg": figures.rows[0].median_fov_error_deg}
     return {"model": model, "straight": straight, "clips": {"count": figures.clips}}

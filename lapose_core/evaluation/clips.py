@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.data.source import Intrinsics
 from lapose_core.evaluation.method import ClipEstimate, Method
 from lapose_core.evaluation.metrics import ClipScores, Summary, is_parked, score_clip, summarize
+from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips
 
 #: Draws clips: `frames_BTCHW`, uint8 RGB.
 Draw = Callable[[Clips], np.ndarray]
+#: The methods to run on a clip of a camera.
+MethodsFor = Callable[[Intrinsics], Sequence[Method]]
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,12 @@ class ClipsRow:
 
     Attributes:
         method: its name.
-        summary: None where every clip was left out.
+        summary: over the clips.
         median_fov_error_deg: median absolute error of the horizontal field of view; None if the method does not tell.
     """
 
     method: str
-    summary: Summary | None
+    summary: Summary
     median_fov_error_deg: float | None
 
 
@@ -37,7 +41,7 @@ class ClipsFigures:
     Attributes:
         clips: how many the figures are taken over.
         left_out_parked: clips left out because they move less than `metrics.PARKED_STEP_M` a step.
-        rows: one for each method, in their order.
+        rows: one for each method, in their order; none where every clip was left out.
     """
 
     clips: int
@@ -45,30 +49,36 @@ class ClipsFigures:
     rows: tuple[ClipsRow, ...]
 
 
-def score_clips(clips: Iterable[Clips], methods: Sequence[Method], draw: Draw) -> ClipsFigures:
+def score_clips(clips: Iterable[Clips], methods_for: MethodsFor, draw: Draw) -> ClipsFigures:
     """Draw the clips and let the methods estimate their motions; what is parked is not drawn where it is alone."""
-    scores: list[list[ClipScores]] = [[] for _ in methods]
-    fov_errors: list[list[float]] = [[] for _ in methods]
-    parked = 0
+    scores: dict[str, list[ClipScores]] = {}
+    fov_errors: dict[str, list[float]] = {}
+    counted = parked = 0
     for some in clips:
         moving = [b for b, truth_S44 in enumerate(some.motions_BS44) if not is_parked(truth_S44)]
         parked += len(some.motions_BS44) - len(moving)
+        counted += len(moving)
         frames_BTCHW = draw(some) if moving else np.empty(0)
         for b in moving:
             frames_THWC = np.ascontiguousarray(frames_BTCHW[b].transpose(0, 2, 3, 1))
             intervals_S, truth_S44 = some.intervals_BS[b], some.motions_BS44[b]
-            for method, of_method, errors in zip(methods, scores, fov_errors, strict=True):
+            for method in methods_for(_intrinsics(some.cameras_BTC[b, 0], *frames_THWC.shape[1:3])):
                 estimate = estimate_clip(method, frames_THWC, intervals_S, truth_S44)
-                of_method.append(score_clip(estimate.motions_S44, truth_S44))
+                scores.setdefault(method.name, []).append(score_clip(estimate.motions_S44, truth_S44))
+                errors = fov_errors.setdefault(method.name, [])
                 if estimate.fov_x_rad is not None:
                     errors.append(abs(estimate.fov_x_rad - float(some.fov_x_B[b])))
-    rows = [
-        ClipsRow(
-            method.name, summarize(some) if some else None, float(np.degrees(np.median(errors))) if errors else None
-        )
-        for method, some, errors in zip(methods, scores, fov_errors, strict=True)
-    ]
-    return ClipsFigures(len(scores[0]) if scores else 0, parked, tuple(rows))
+    rows = [ClipsRow(name, summarize(scores[name]), _median_deg(fov_errors[name])) for name in scores]
+    return ClipsFigures(counted, parked, tuple(rows))
+
+
+def _intrinsics(camera_C: np.ndarray, height: int, width: int) -> Intrinsics:
+    focal, across, along = (width * float(value) for value in camera_C[[t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]])
+    return Intrinsics(focal, focal, 0.5 * width + across, 0.5 * height + along, width, height)
+
+
+def _median_deg(errors_rad: Sequence[float]) -> float | None:
+    return float(np.degrees(np.median(errors_rad))) if errors_rad else None
 
 
 def estimate_clip(

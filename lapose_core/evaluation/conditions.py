@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from lapose_core.evaluation.baselines import BASELINES
+from lapose_core.data.source import Intrinsics
+from lapose_core.evaluation.baselines import baselines
 from lapose_core.evaluation.clips import ClipsFigures, ClipsRow, score_clips
 from lapose_core.evaluation.method import LaPose, Method
 from lapose_core.evaluation.metrics import PARKED_STEP_M
@@ -81,7 +82,11 @@ def evaluate_conditions(
     def draw(some: Clips) -> np.ndarray:
         return render(some, backend.config.image_height, backend.config.image_width)
 
-    methods: list[Method] = [LaPose(backend), *(baseline() for baseline in BASELINES)]
+    model = LaPose(backend)
+
+    def methods_for(intrinsics: Intrinsics) -> list[Method]:
+        return [model, *baselines(intrinsics)]
+
     with tqdm(total=len(names) * clips, unit="clip", disable=not progress) as bar:
 
         def counted(name: str) -> Iterator[Clips]:
@@ -90,13 +95,11 @@ def evaluate_conditions(
                 yield some
                 bar.update()
 
-        figures = {name: score_clips(counted(name), methods, draw) for name in names}
+        figures = {name: score_clips(counted(name), methods_for, draw) for name in names}
     return ConditionsReport(backend.name, rate_hz, figures)
 
 
 def _cells(row: ClipsRow) -> list[str]:
-    if row.summary is None:
-        return ["-"] * 7
     summary = row.summary
     return [
         f"{summary.auc_binned:.3f}",

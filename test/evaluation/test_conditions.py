@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lapose_core.data.source import Intrinsics
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.baselines import StraightAhead
 from lapose_core.evaluation.clips import score_clips
@@ -48,7 +49,7 @@ def _grey(clips: Clips) -> np.ndarray:
 def test_who_knows_the_truth_is_perfect_and_the_baseline_is_not():
     clips = list(condition_clips("sharp_turns", 3, 4.0))
     knowing = Knowing()
-    figures = score_clips(clips, [knowing, StraightAhead()], _grey)
+    figures = score_clips(clips, lambda _: [knowing, StraightAhead()], _grey)
     assert (figures.clips, figures.left_out_parked) == (3, 0)
     assert len(knowing.described) == 3 * 16 and knowing.described[0].shape == (8, 16, 3)
     assert knowing.compared == pytest.approx([0.25] * 45)
@@ -61,6 +62,19 @@ def test_who_knows_the_truth_is_perfect_and_the_baseline_is_not():
     assert straight.summary.auc_binned < 0.9 and straight.median_fov_error_deg is None
 
 
+def test_methods_are_told_each_clips_camera():
+    clips = list(condition_clips("clear", 2, 4.0))
+    told = []
+
+    def methods_for(intrinsics: Intrinsics) -> list[StraightAhead]:
+        told.append(intrinsics)
+        return [StraightAhead()]
+
+    score_clips(clips, methods_for, _grey)
+    assert [camera.fov_x_rad for camera in told] == pytest.approx([float(some.fov_x_B[0]) for some in clips])
+    assert told[0].cx != 8 and (told[0].width, told[0].height) == (16, 8)
+
+
 def test_parked_clips_are_counted_and_not_drawn():
     some = next(condition_clips("clear", 1, 4.0))
     parked = Clips(**{**vars(some), "pose_world_camera_BT44": some.pose_world_camera_BT44[:, :1].repeat(16, 1)})
@@ -68,8 +82,8 @@ def test_parked_clips_are_counted_and_not_drawn():
     def never(clips: Clips) -> np.ndarray:
         raise AssertionError("drawn")
 
-    figures = score_clips([parked], [StraightAhead()], never)
-    assert (figures.clips, figures.left_out_parked, figures.rows[0].summary) == (0, 1, None)
+    figures = score_clips([parked], lambda _: [StraightAhead()], never)
+    assert (figures.clips, figures.left_out_parked, figures.rows) == (0, 1, ())
 
 
 def test_a_shipped_kind_of_model_is_measured_by_condition(tiny_model_dir: Path):
@@ -80,7 +94,8 @@ def test_a_shipped_kind_of_model_is_measured_by_condition(tiny_model_dir: Path):
     assert "night: lapose" in str(report) and "rain: straight ahead, true step lengths" in str(report)
     written = json.loads(report.to_json())
     assert written["backend"] == "onnxruntime" and written["rate_hz"] == 4.0
-    model, straight = written["conditions"]["night"]["rows"]
+    model, straight, *others = written["conditions"]["night"]["rows"]
+    assert {row["method"] for row in others} >= {"ORB + five-point, known camera"}
     assert 0 <= model["summary"]["auc_binned"] <= 1 and straight["summary"]["median_log_scale_error"] == 0
 
 
