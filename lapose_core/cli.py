@@ -110,7 +110,17 @@ def run(
 
 @app.command()
 def evaluate(
-    source: SourceArgument,
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE | --conditions [NAME...]",
+            help="A KITTI sequence folder, or a bag with true poses; with --conditions, names of conditions.",
+        ),
+    ] = None,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help="On rendered drives in rain, at night, ...: the named ones, or all.")
+    ] = False,
+    clips: Annotated[int, typer.Option("--clips", help="With --conditions: clips of each.", min=1)] = 24,
     rate: RateOption = 4.0,
     model: ModelOption = "compact",
     backend: BackendOption = "auto",
@@ -123,16 +133,31 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Compare with true poses: AUC@5, ATE, scale and drift over 16-frame windows, beside going straight ahead."""
-    from lapose_core.data.open import open_source
-    from lapose_core.evaluation.report import evaluate as evaluate_source
     from lapose_core.files import write_atomically
     from lapose_core.models import find_model
     from lapose_core.runtime.backends.open import open_backend
 
     if json is not None:
         _check_writable(json)
-    opened = open_source(source, topic=topic, fps=fps)
-    report = evaluate_source(opened, open_backend(find_model(model), backend), rate, stride=stride, progress=not quiet)
+    names = source or []
+    if conditions:
+        _need("numba", "world")
+        from lapose_core.evaluation.conditions import evaluate_conditions
+        from lapose_core.world.conditions import check_condition
+
+        for name in names:
+            check_condition(name)
+        opened_backend = open_backend(find_model(model), backend)
+        report = evaluate_conditions(opened_backend, rate, names, clips=clips, progress=not quiet)
+    else:
+        from lapose_core.data.open import open_source
+        from lapose_core.evaluation.report import evaluate as evaluate_source
+
+        if len(names) != 1:
+            raise LaposeError("evaluate takes one source with true poses, or --conditions: see lapose evaluate --help")
+        opened = open_source(Path(names[0]), topic=topic, fps=fps)
+        opened_backend = open_backend(find_model(model), backend)
+        report = evaluate_source(opened, opened_backend, rate, stride=stride, progress=not quiet)
     typer.echo(report)
     if json is not None:
         write_atomically(json, lambda path: path.write_text(report.to_json() + "\n"))
@@ -290,12 +315,18 @@ def world_preview(
     frames: Annotated[int, typer.Option(help="Columns: frames of a clip.", min=1)] = 5,
     seed: Annotated[int, typer.Option(help="Another number, another world.", min=0)] = 0,
     flow: Annotated[bool, typer.Option("--flow", help="Draw the exact flow to the next frame as arrows.")] = False,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help="Two frames of each condition that `lapose evaluate` knows instead.")
+    ] = False,
 ) -> None:
     """Draw a contact sheet of random clips."""
     _need("numba", "world")
-    from lapose_core.world.preview import write_contact_sheet
+    from lapose_core.world.preview import write_conditions_sheet, write_contact_sheet
 
-    write_contact_sheet(output, clips=clips, frames=frames, seed=seed, flow=flow)
+    if conditions:
+        write_conditions_sheet(output)
+    else:
+        write_contact_sheet(output, clips=clips, frames=frames, seed=seed, flow=flow)
     typer.echo(f"wrote {output}")
 
 

@@ -101,7 +101,7 @@ class Report:
             ]
             for row in self.rows
         ]
-        return _table("over the windows", [columns, units], [row.method for row in self.rows], cells)
+        return text_table("over the windows", [columns, units], [row.method for row in self.rows], cells)
 
     def _drift_table(self) -> list[str]:
         drifts = [row.drift for row in self.rows if row.drift is not None]
@@ -112,7 +112,7 @@ class Report:
             for drift in drifts
         ]
         return [
-            *_table(
+            *text_table(
                 "frame by frame",
                 [["drift", "rotation", "at the end"], ["%", "deg/m", "% of distance"]],
                 [row.method for row in self.rows],
@@ -221,7 +221,7 @@ def _median_fov_error_deg(estimates: Sequence[ClipEstimate], intrinsics: Intrins
     return float(np.degrees(np.median(np.abs(np.array(fov_x_rad) - intrinsics.fov_x_rad))))
 
 
-def _table(
+def text_table(
     title: str, headings: Sequence[Sequence[str]], names: Sequence[str], cells: Sequence[Sequence[str]]
 ) -> list[str]:
     """Lines of a table: a title over the names, two lines of headings over the columns of cells."""

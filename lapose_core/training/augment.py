@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Of every so many clips of a batch one has been compressed.
+_COMPRESSED_EVERY = 3
+#: JPEG's own quantisation of brightness at quality 50, in grey levels.
+_QUANTISATION = [
+    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99],
+]  # fmt: skip
+_COSINES = [
+    [math.sqrt((1 if k == 0 else 2) / 8) * math.cos((2 * n + 1) * k * math.pi / 16) for n in range(8)] for k in range(8)
+]
+
 
 def augment(frames_BTCHW: Tensor) -> Tensor:
-    """Random exposure, colour, gamma, blur, vignette and noise of uint8 clips; returns float32 in [0, 1].
+    """Random exposure, colour, gamma, blur, vignette, noise and compression of uint8 clips; float32 in [0, 1].
 
     Drawn per clip, with a little flicker per frame, so that brightness alone never tells the motion.
     """
@@ -34,7 +48,28 @@ def augment(frames_BTCHW: Tensor) -> Tensor:
     frames = torch.lerp(frames, blurred, chosen(0.5) * uniform(0.2, 1.0, batch, 1, 1, 1, 1))
     frames = frames * _vignette(frames, uniform(0.0, 0.5, batch, 1, 1, 1, 1) * chosen(0.3))
     frames = frames + torch.randn_like(frames) * uniform(0.0, 0.03, batch, 1, 1, 1, 1)
-    return frames.clamp(0.0, 1.0)
+    frames = frames.clamp(0.0, 1.0)
+    # Clips come in no order: the first ones are as good as any, and cost what they are.
+    some = batch // _COMPRESSED_EVERY
+    frames[:some] = compress(frames[:some], 2.0 ** uniform(-2.0, 1.5, some, 1, 1, 1, 1))
+    return frames
+
+
+def compress(frames_BTCHW: Tensor, strength_B1111: Tensor) -> Tensor:
+    """What JPEG leaves of pictures in [0, 1]: each 8 x 8 block's cosine coefficients, rounded.
+
+    Args:
+        strength_B1111: factor on JPEG's steps at quality 50; 0.25 is about quality 88, 2.8 about 18.
+    """
+    length, channels, height, width = frames_BTCHW.shape[1:]
+    planes = F.pad(frames_BTCHW.flatten(0, 1), (0, -width % 8, 0, -height % 8), mode="replicate").flatten(0, 1)
+    cosines = torch.tensor(_COSINES, device=planes.device)
+    waves = torch.einsum("ky,lx->klyx", cosines, cosines).reshape(64, 1, 8, 8)
+    steps = torch.tensor(_QUANTISATION, device=planes.device).reshape(64, 1, 1) / 255.0
+    steps = (strength_B1111.reshape(-1, 1, 1, 1) * steps).repeat_interleave(length * channels, 0)
+    rounded = torch.round(F.conv2d(planes[:, None] - 0.5, waves, stride=8) / steps) * steps
+    planes = F.conv_transpose2d(rounded, waves, stride=8)[:, 0] + 0.5
+    return planes[:, :height, :width].reshape(frames_BTCHW.shape).clamp(0.0, 1.0)
 
 
 def _vignette(frames_BTCHW: Tensor, strength_B1111: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from lapose_core.world.vehicle import Drive, drive_along
 _PIVOT = np.array([1.35, 0.0, 0.5])
 _VIEW_M = 150.0
 _LONGEST_M = 420.0
+_MOST_SHADOWS = 16
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def build_clips(
     cameras[..., t.FOCAL] = 0.5 / np.tan(0.5 * fov)[:, None]
     offset = np.clip(rng.normal(0, 1, (len(fov), 2)), -2.5, 2.5) * config.principal_point
     cameras[..., t.PRINCIPAL_X], cameras[..., t.PRINCIPAL_Y] = offset[:, None].transpose(2, 0, 1)
-    boxes = _boxes_in_view(cameras, static, moving, config.max_boxes)
+    _draw_lens(rng, cameras)
+    boxes = _boxes_in_view(cameras, static, moving, looks, config.max_boxes)
     stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
     arcs, looks[:, t.ARC_COUNT] = roads.table_between(begin, end)
     return Clips(world_camera, base_camera, stamps, fov, cameras, arcs, looks, boxes)
@@ -140,25 +142,68 @@ def _shake(rng: np.random.Generator, config: WorldConfig, B: int, T: int) -> np.
     return Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)
 
 
-def _boxes_in_view(cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, most: int) -> np.ndarray:
-    """Boxes (B, T, most, C) of each frame, those that look largest; writes their number into the cameras."""
+def _draw_lens(rng: np.random.Generator, cameras: np.ndarray) -> None:
+    """Write where each frame's noise begins, and which drops it sees: they stay until the wiper passes, if it does."""
     B, T = cameras.shape[:2]
+    cameras[..., t.NOISE_U : t.NOISE_V + 1] = rng.integers(0, t.ATLAS_SIZE, (B, T, 2))
+    wiped = rng.random((B, T)) < rng.choice([0.0, 0.1, 0.3], (B, 1))
+    cameras[..., t.DROPS_SEED] = (rng.integers(0, t.ATLAS_SIZE, (B, 1)) + 37 * np.cumsum(wiped, 1)) % t.ATLAS_SIZE
+
+
+def _boxes_in_view(
+    cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, looks: np.ndarray, most: int
+) -> np.ndarray:
+    """Boxes (B, T, K, C) of each frame: up to `most` that look largest, then those whose shadows do.
+
+    Writes their numbers into the cameras.
+    """
     standing = static[..., t.HALF_Z] > 0
     order = np.argsort(~standing, axis=1, kind="stable")[:, : int(standing.sum(1).max())]
     static = np.take_along_axis(static, order[..., None], 1)
     size = np.concatenate([_apparent_size(cameras, static[:, None]), _apparent_size(cameras, moving)], axis=2)
-    most = min(most, size.shape[2])
-    chosen = np.argpartition(-size, most - 1, axis=2)[..., :most]
-    value = np.take_along_axis(size, chosen, 2)
-    chosen = np.take_along_axis(chosen, np.argsort(-value, axis=2), 2)
-    count = (value > 0).sum(2)
-    cameras[..., t.BOX_COUNT] = count
-    b, f = np.arange(B)[:, None, None], np.arange(T)[None, :, None]
+    seen, seen_BT = _largest(size, most)
+    sunny = np.flatnonzero(looks[:, t.CAST] > 0)
+    shadows = [_shadows(boxes[sunny], looks[sunny]) for boxes in (static[:, None], moving)]
+    size = np.zeros_like(size)
+    size[sunny] = np.concatenate([_apparent_size(cameras[sunny], some) for some in shadows], axis=2)
+    casting, casting_BT = _largest(size, _MOST_SHADOWS)
+    cameras[..., t.BOX_COUNT], cameras[..., t.SHADOW_COUNT] = seen_BT, casting_BT
+
+    # The ones that cast shadows follow at once those that are seen.
+    slots = np.arange(max(int((seen_BT + casting_BT).max()), 1))
+    place = slots - seen_BT[..., None]
+    first = np.take_along_axis(seen, np.minimum(slots, seen.shape[2] - 1) + np.zeros_like(place), 2)
+    then = np.take_along_axis(casting, np.clip(place, 0, casting.shape[2] - 1), 2)
+    chosen = np.where(place < 0, first, then)
+    b, f = np.arange(len(cameras))[:, None, None], np.arange(cameras.shape[1])[None, :, None]
     fixed = chosen < static.shape[1]
     table = static[b, np.where(fixed, chosen, 0)]
     driving = moving[b, f, np.where(fixed, 0, chosen - static.shape[1])]
     table[~fixed] = driving[~fixed]
-    return np.ascontiguousarray(table[:, :, : max(int(count.max()), 1)])
+    return np.ascontiguousarray(table)
+
+
+def _largest(size_BTK: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (B, T, most) of the largest, largest first, and how many of them (B, T) are larger than 0."""
+    most = min(most, size_BTK.shape[2])
+    chosen = np.argpartition(-size_BTK, most - 1, axis=2)[..., :most]
+    value = np.take_along_axis(size_BTK, chosen, 2)
+    return np.take_along_axis(chosen, np.argsort(-value, axis=2), 2), (value > 0).sum(2)
+
+
+def _shadows(boxes: np.ndarray, looks_BC: np.ndarray) -> np.ndarray:
+    """Boxes (B, T, K, C) that lie on the ground where the given ones throw their shadows."""
+    sun_x, sun_y, sun_z = (looks_BC[:, column, None, None] for column in (t.SUN_X, t.SUN_Y, t.SUN_Z))
+    top = boxes[..., t.CENTRE_Z] + boxes[..., t.HALF_Z]
+    low = np.maximum(boxes[..., t.CENTRE_Z] - boxes[..., t.HALF_Z], 0.0)
+    middle, half = 0.5 * (top + low) / sun_z, 0.5 * (top - low) / sun_z
+    shadows = boxes.copy()
+    shadows[..., t.CENTRE_X] -= sun_x * middle
+    shadows[..., t.CENTRE_Y] -= sun_y * middle
+    shadows[..., t.CENTRE_Z] = 0.0
+    shadows[..., t.HALF_X] += half * np.hypot(sun_x, sun_y)
+    shadows[..., t.HALF_Z] *= top > 0.3
+    return shadows
 
 
 def _apparent_size(cameras: np.ndarray, boxes: np.ndarray) -> np.ndarray:

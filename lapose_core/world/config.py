@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lapose_core.errors import LaposeError
+
 Range = tuple[float, float]
 
 
@@ -28,6 +30,8 @@ class WorldConfig:
             of clips seen through such a one; the rest are spread over the whole range. On a straight road nothing tells
             the field of view, and speed hangs on the guess. Those of published driving datasets have 48 to 66 degrees.
         traffic: mean number of vehicles driving about.
+        dense_share: clips in dense traffic: vehicles ahead and in all lanes, most of them at about our own speed.
+        weather_shares: how often it is clear (sunny or overcast), foggy, rainy, night.
         bonnet_share: clips in which the own bonnet is seen.
         max_boxes: boxes kept for a frame, the ones that look largest first.
     """
@@ -54,5 +58,14 @@ class WorldConfig:
     fov_x_usual_deg: Range = (58.0, 7.0)
     fov_x_usual_share: float = 0.6
     traffic: float = 3.0
+    dense_share: float = 0.15
+    weather_shares: tuple[float, float, float, float] = (0.7, 0.12, 0.1, 0.08)
     bonnet_share: float = 0.15
     max_boxes: int = 128
+
+    def __post_init__(self) -> None:
+        """Raise LaposeError where shares of places or of weather are none."""
+        for name in ("place_shares", "weather_shares"):
+            shares = getattr(self, name)
+            if len(shares) != 4 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+                raise LaposeError(f"{name}: {list(shares)} are no shares: give four numbers that add up to 1")

@@ -37,6 +37,8 @@ _DRIVE = WorldConfig(
     fov_x_deg=(72.0, 82.0),
     fov_x_usual_share=0.0,
     traffic=4.0,
+    dense_share=0.0,
+    weather_shares=(1.0, 0.0, 0.0, 0.0),
 )
 
 

@@ -9,10 +9,12 @@ from lapose_core.world.ops import floor, load, log2, maximum, minimum, sqrt, to_
 from lapose_core.world.surfaces import (
     absolute,
     arc_along,
+    arctangent,
     band,
     clamp01,
     mix,
     nearest_streets,
+    outline,
     pulse,
     random_texel,
     texture,
@@ -36,7 +38,12 @@ def lane_lines(looks, look, along, lateral, across_px, along_px):
     paint = where(centre, clamp01(centre_paint), load(looks, look + LANE_PAINT))
     inner = where(between, band((place - number) * width, line, across_px) * mix(dash, 1.0, solid) * paint, 0.0)
     from_edge = absolute(lateral) - (0.5 * lanes * width - 0.2)
-    return maximum(inner, band(from_edge, line, across_px) * load(looks, look + EDGE_PAINT))
+    lines = maximum(inner, band(from_edge, line, across_px) * load(looks, look + EDGE_PAINT))
+    hatched = load(looks, look + HATCHED)
+    if hatched * hatched > 0.5:
+        bars = pulse(along + 1.2 * absolute(lateral), 4.2, 1.1, 1.5 * along_px)
+        lines = maximum(lines, where((from_edge > 0.0) & (lateral * hatched > 0.0), bars, 0.0))
+    return lines
 
 
 def zebra(looks, look, on_side, along, lateral, across_px, along_px):
@@ -63,8 +70,8 @@ def patches(looks, look, atlas, along, lateral, footprint):
     return where((chance > 0.42) & (chance < 0.47), patch - 0.55 * hole, patch)
 
 
-def ground_light(looks, look, atlas, x, y, lod, fine):
-    """Light on the ground, with shadows drawn out away from the sun and frayed by the fine texture."""
+def ground_light(looks, look, atlas, x, y, lod, fine, cast):
+    """Light on the ground: shadows that are `cast`, and those of things out of view, frayed by the fine texture."""
     sun_x = load(looks, look + SUN_X)
     sun_y = load(looks, look + SUN_Y)
     scale = load(looks, look + SHADOW_SCALE)
@@ -73,16 +80,37 @@ def ground_light(looks, look, atlas, x, y, lod, fine):
     blob = texture(atlas, FRACTAL, u, v, lod + load(looks, look + LOG2_SHADOW_SCALE))
     blob = blob + 0.25 * fine - load(looks, look + SHADOW_LEVEL)
     light = 1.0 - load(looks, look + SHADOW) * clamp01(0.5 + 2.5 * blob)
+    light = minimum(light, 1.0 - load(looks, look + CAST) * cast)
     return light * (load(looks, look + AMBIENT) + load(looks, look + SUN) * load(looks, look + SUN_Z))
 
 
-def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
+def wet_mirror(looks, look, atlas, dx, dy, dz):
+    """What a wet road mirrors: sky, above dark things that stand far away; and how much of it, by the angle of view."""
+    up = -dz / sqrt(dx * dx + dy * dy + dz * dz)
+    around = arctangent(dy, dx) * (512.0 / 6.28318531)
+    tall = outline(atlas, FRACTAL, 2.0 * around + load(looks, look + SEED_U), load(looks, look + SEED_V) + 0.0 * up)
+    tone = mix(0.4, 1.0, clamp01(0.5 + 7.0 * (up - 0.25 * tall)))
+    rise = clamp01(1.6 * up)
+    red = mix(load(looks, look + FOG_RED), load(looks, look + ZENITH_RED), rise) * tone
+    green = mix(load(looks, look + FOG_GREEN), load(looks, look + ZENITH_GREEN), rise) * tone
+    blue = mix(load(looks, look + FOG_BLUE), load(looks, look + ZENITH_BLUE), rise) * tone
+    flat = (1.0 - up) * (1.0 - up)
+    return red, green, blue, load(looks, look + WET) * (0.05 + 0.9 * flat * flat)
+
+
+def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel, cast, beam):
+    """Colour in shadow (`cast`, 0 to 1) and under the light of the own headlights (`beam`)."""
     count = to_int(load(looks, look + ARC_COUNT))
     road_edge, road_lateral, road_row, side_edge, side_lateral, side_row = nearest_streets(arcs, first, count, x, y)
     on_side = side_edge < road_edge
     edge = minimum(side_edge, road_edge)
     junction = maximum(side_edge, road_edge)
     lateral = where(on_side, side_lateral, road_lateral)
+    # The other carriageway of a motorway is ours once more, so far to its side.
+    apart = load(looks, look + OTHER_ROAD)
+    other = (absolute(lateral - apart) < absolute(lateral)) & (side_edge > 1e3)
+    edge = where(other, edge + absolute(lateral - apart) - absolute(lateral), edge)
+    lateral = where(other, lateral - apart, lateral)
     row = where(on_side, side_row, road_row)
     along, tx, ty = arc_along(arcs, row, x, y)
 
@@ -145,5 +173,14 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel):
     green = mix(mix(green, side_green, to_side), 0.61, stone)
     blue = mix(mix(blue, side_blue, to_side), 0.58, stone)
 
-    light = ground_light(looks, look, atlas, x, y, lod, fine)
-    return red * light, green * light, blue * light
+    light = ground_light(looks, look, atlas, x, y, lod, fine, cast) + beam
+    red = red * light
+    green = green * light
+    blue = blue * light
+    if load(looks, look + WET) > 0.0:
+        mirror_red, mirror_green, mirror_blue, share = wet_mirror(looks, look, atlas, dx, dy, dz)
+        share = share * where(edge < paved, clamp01(0.75 + 0.5 * coarse), 0.15)
+        red = mix(red, mirror_red, share)
+        green = mix(green, mirror_green, share)
+        blue = mix(blue, mirror_blue, share)
+    return red, green, blue

@@ -1,4 +1,4 @@
-"""How a scene looks: markings, materials, light, weather and the camera's tones, drawn anew for each clip."""
+"""How a scene looks: markings, materials, light and the camera's tones, drawn anew for each clip."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from lapose_core.world import tables as t
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.roads import CITY, COUNTRY, MOTORWAY, Roads
+from lapose_core.world.weather import draw_weather
 
 
 def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_x_B: np.ndarray) -> np.ndarray:
@@ -37,6 +38,8 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     look[:, t.LANE_PAINT] = chance(painted) * strength
     look[:, t.EDGE_PAINT] = chance(np.where(motorway, 0.95, np.where(country, 0.6, 0.2))) * strength
     centre = np.where(motorway, 1.0, chance(painted) * (1.0 + chance(0.4)))
+    wide = roads.half_width_B - 0.5 * roads.lanes_B * roads.lane_width_B > 1.5
+    look[:, t.HATCHED] = (chance(0.2) & motorway & wide) * rng.choice([-1.0, 1.0], B)
     look[:, t.CENTRE_PAINT] = centre * np.where(centre > 1.5, 1.0, strength)
     short = chance(0.5) & ~motorway
     look[:, t.DASH_LENGTH] = np.where(short, uniform(1.5, 3), uniform(3, 6))
@@ -59,8 +62,10 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     tint = rng.normal(0, 0.025, B)
     colour(t.ROAD_RED, grey * (1 + tint), grey, grey * (1 - tint))
     look[:, t.ROAD_LAYER] = np.where(chance(0.8), t.ASPHALT, t.GRAVEL)
-    look[:, t.ROAD_CONTRAST] = uniform(0.04, 0.15)
-    look[:, t.PATCHES] = chance(0.6) * uniform(0.05, 0.3)
+    # Fresh asphalt has next to no texture that a camera sees.
+    look[:, t.ROAD_CONTRAST] = np.exp(uniform(np.log(0.02), np.log(0.15)))
+    look[:, t.PATCHES] = chance(np.where(motorway, 0.25, 0.6)) * uniform(0.05, 0.3)
+    look[:, t.OTHER_ROAD] = roads.apart_B
     stone = uniform(0.3, 0.65)
     colour(t.PAVEMENT_RED, stone * 1.03, stone, stone * uniform(0.85, 1.0))
     built = roads.place_B < COUNTRY
@@ -88,7 +93,9 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     look[:, t.SUN] = np.where(sunny, uniform(0.5, 0.95), uniform(0.0, 0.2))
     look[:, t.AMBIENT] = np.where(sunny, uniform(0.4, 0.65), uniform(0.7, 0.95))
     look[:, t.SHADOW] = np.where(sunny, uniform(0.35, 0.75), uniform(0.0, 0.12))
-    look[:, t.SHADOW_LEVEL] = np.where(motorway, uniform(0.8, 2.5), uniform(-0.2, 1.8))
+    # Things beside the road cast their own shadows; the blobs are those of what is out of view.
+    look[:, t.CAST] = sunny * uniform(0.4, 0.85)
+    look[:, t.SHADOW_LEVEL] = np.where(motorway | chance(0.5), uniform(0.8, 2.5), uniform(-0.2, 1.8))
     look[:, t.SHADOW_SCALE] = uniform(2.0, 9.0)
     look[:, t.SHADOW_STRETCH] = uniform(0.35, 1.0)
     fog = np.exp(uniform(np.log(4e-4), np.log(6e-3)))
@@ -101,6 +108,8 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     look[:, t.CLOUDS] = np.where(sunny, uniform(0.0, 0.8), uniform(0.4, 0.9))
     look[:, t.CLOUD_LEVEL] = np.where(sunny, uniform(-0.2, 1.5), uniform(-1.0, 0.3))
     look[:, t.GLOW] = np.where(sunny, uniform(0.0, 0.35), 0.05)
+    look[:, t.CLOUD_TONE] = 0.93
+    look[:, t.GLARE] = (sunny & chance(0.25)) * uniform(0.1, 0.6)
 
     look[:, t.LOG2_TEXEL], look[:, t.LOG2_SHADOW_SCALE] = np.log2(look[:, [t.TEXEL, t.SHADOW_SCALE]]).T
 
@@ -131,4 +140,5 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     look[:, t.BONNET_CURVE] = uniform(0.02, 0.3) / np.tan(0.5 * fov_x_B)
     paint = rng.choice([0.05, 0.15, 0.35, 0.6], B)
     colour(t.BONNET_RED, paint * uniform(0.9, 1.3), paint, paint * uniform(0.8, 1.2))
+    draw_weather(rng, look, roads, config)
     return look.astype(np.float32)

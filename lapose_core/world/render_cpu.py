@@ -16,10 +16,11 @@ from lapose_core.world import ops, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.ground import ground_colour
+from lapose_core.world.lens import expose, haze, rain
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
-from lapose_core.world.sky import bonnet_colour, expose, sky_colour, skyline
+from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import box_hit, crown_hit
+from lapose_core.world.surfaces import box_hit, cast_shadow, crown_hit, headlight
 from lapose_core.world.tables import *
 from lapose_core.world.textures import texture_atlas
 
@@ -76,6 +77,29 @@ def _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     return box_hit(boxes, row, ox, oy, oz, dx, dy, dz)
 
 
+def _shadow_circles(boxes, row, count, looks, look):
+    """Centre and squared radius of a circle about the shadow that each of the boxes from `row` on throws."""
+    circles = np.empty((count, 3))
+    for k in range(count):
+        box = boxes[row + k * BOX_STRIDE : row + (k + 1) * BOX_STRIDE]
+        low, high = max(box[CENTRE_Z] - box[HALF_Z], 0.0), box[CENTRE_Z] + box[HALF_Z]
+        middle, half = 0.5 * (low + high) / looks[look + SUN_Z], 0.5 * (high - low) / looks[look + SUN_Z]
+        sun_x, sun_y = looks[look + SUN_X], looks[look + SUN_Y]
+        radius = math.sqrt(box[HALF_X] ** 2 + box[HALF_Y] ** 2) + half * math.sqrt(sun_x**2 + sun_y**2)
+        circles[k] = box[CENTRE_X] - middle * sun_x, box[CENTRE_Y] - middle * sun_y, radius**2
+    return circles
+
+
+def _cast(boxes, row, circles, looks, look, atlas, x, y):
+    """`cast_shadow` that asks only the boxes whose shadow may reach so far."""
+    for k in range(len(circles)):
+        if (x - circles[k, 0]) ** 2 + (y - circles[k, 1]) ** 2 > circles[k, 2]:
+            continue
+        if cast_shadow(boxes, row + k * BOX_STRIDE, 1, looks, look, atlas, x, y) > 0.5:
+            return 1.0
+    return 0.0
+
+
 def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, boxes_per_frame, frames):
     for f in prange(frames.shape[0]):
         height, width = frames.shape[2], frames.shape[3]
@@ -101,6 +125,11 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                         depth[i, j], owner[i, j] = z, row
         scene = f // frames_per_scene
         first, look = scene * arcs_per_scene * ARC_STRIDE, scene * LOOK_STRIDE
+        seen, shading = int(camera[BOX_COUNT]), int(camera[SHADOW_COUNT])
+        casting = (f * boxes_per_frame + seen) * BOX_STRIDE
+        circles = _shadow_circles(boxes, casting, shading, looks, look)
+        noise_u, noise_v, drops_seed = camera[NOISE_U], camera[NOISE_V], camera[DROPS_SEED]
+        wet = looks[look + STREAKS] + looks[look + DROPS] > 0.0
         skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
         for i in range(height):
             y = (i + 0.5 - centre_y) / focal
@@ -114,18 +143,30 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                     red, green, blue = bonnet_colour(looks, look, atlas, x, y, bonnet, 1.0 / focal)
                 elif ground < min(z, FAR):
                     z = ground
+                    px, py = ox + z * dx, oy + z * dy
+                    cast = _cast(boxes, casting, circles, looks, look, atlas, px, py)
+                    beam = headlight(looks, look, x, z, 0.0)
                     red, green, blue = ground_colour(
-                        arcs, first, looks, look, atlas, ox + z * dx, oy + z * dy, dx, dy, dz, z / focal
+                        arcs, first, looks, look, atlas, px, py, dx, dy, dz, z / focal, cast, beam
                     )
                 elif z < NOTHING:
                     row = owner[i, j]
-                    red, green, blue = box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, z, z / focal)
+                    beam = headlight(looks, look, x, z, oz + z * dz)
+                    red, green, blue = box_colour(
+                        boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, z, z / focal, beam
+                    )
                 else:
                     z = 0.0
                     red, green, blue = sky_colour(looks, look, atlas, dx, dy, dz, 1.0 / focal)
                     if dz < skyline_top:
                         red, green, blue = skyline(looks, look, atlas, dx, dy, dz, 1.0 / focal, red, green, blue)
-                red, green, blue = expose(looks, look, red, green, blue, z)
+                red, green, blue = haze(looks, look, red, green, blue, z, dx, dy, dz)
+                if wet:
+                    px, py = (j + 0.5) / width, (i + 0.5) / width
+                    red, green, blue = rain(
+                        looks, look, atlas, px, py, 1.0 / width, noise_u, noise_v, drops_seed, red, green, blue
+                    )
+                red, green, blue = expose(looks, look, atlas, j, i, noise_u, noise_v, red, green, blue)
                 frames[f, 0, i, j], frames[f, 1, i, j], frames[f, 2, i, j] = (
                     int(red + 0.5),
                     int(green + 0.5),
@@ -206,7 +247,7 @@ def _compile() -> dict[str, Any]:
     plain = numba.njit(fastmath=True, error_model="numpy")
     for module in (ops, *SHADING):
         compile_copies(scope, functions_of(module), plain)
-    compile_copies(scope, [_principal_point, _draw_rectangle, _hit, _first_hit], plain)
+    compile_copies(scope, [_principal_point, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast], plain)
     # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
     sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
     digest = hashlib.sha256(sources.encode()).hexdigest()[:10]

@@ -20,6 +20,7 @@ _LANES = np.array([(2, 4), (2, 2), (2, 2), (3, 6)])
 _LANE_WIDTH_M = np.array([(3.0, 3.5), (2.8, 3.3), (2.9, 3.5), (3.5, 3.75)])
 _PARKING = np.array([0.6, 0.5, 0.0, 0.0])
 _CROSSINGS = np.array([2.0, 1.6, 0.5, 0.0])
+_SLIP_ROADS = 0.3  # share of motorway clips
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,10 @@ class Roads:
 
     Attributes:
         place_B: CITY, SUBURB, COUNTRY or MOTORWAY.
-        lanes_B, lane_width_B, parking_B, half_width_B: cross-section of the road driven; metres.
+        lanes_B, lane_width_B, parking_B, half_width_B: cross-section of the road driven, parking (or a shoulder) on
+            each side; metres.
         right_hand_B: +1 where traffic keeps right, -1 where it keeps left.
+        apart_B: metres to the left of the middle of a motorway's other carriageway, as wide as ours; 0 for none.
         arcs_BAC: arc table, columns as in `tables`; the first `chain` rows are the road driven, the others cross it.
         count_B: rows in use.
         starts_BA: distance along the road at which each of its arcs begins.
@@ -43,6 +46,7 @@ class Roads:
     parking_B: np.ndarray
     half_width_B: np.ndarray
     right_hand_B: np.ndarray
+    apart_B: np.ndarray
     arcs_BAC: np.ndarray
     count_B: np.ndarray
     starts_BA: np.ndarray
@@ -53,6 +57,10 @@ class Roads:
     def lane_offset(self, lane_B: np.ndarray) -> np.ndarray:
         """Metres to the left of the road's middle of a lane, counted from 0 at the kerb on the side one drives on."""
         return -self.right_hand_B * (0.5 * self.lanes_B - 0.5 - lane_B) * self.lane_width_B
+
+    def beyond(self, side_BN: np.ndarray | float) -> np.ndarray:
+        """Metres (B, N or 1) by which what stands on a side, left positive, is farther off: the other carriageway's."""
+        return np.where(self.apart_B[:, None] * side_BN > 0, np.abs(self.apart_B)[:, None], 0.0)
 
     def point(
         self, along_BN: np.ndarray, left_BN: np.ndarray | float = 0.0
@@ -86,7 +94,8 @@ class Roads:
         lateral = -q / (1 + np.sqrt(np.maximum(1 + a[..., t.CURVATURE] * q, 0)))
         before, after = (forward < 0) & (a[..., t.OPEN_START] > 0), (beyond > 0) & (a[..., t.OPEN_END] > 0)
         lateral = np.where(before, left, np.where(after, ey * a[..., t.END_COS] - ex * a[..., t.END_SIN], lateral))
-        edge = np.abs(lateral) - a[..., t.HALF_WIDTH]
+        apart = np.where(a[..., t.IS_CROSSING] > 0, 0.0, self.apart_B[:, None, None])
+        edge = np.minimum(np.abs(lateral), np.abs(lateral - apart)) - a[..., t.HALF_WIDTH]
         edge = np.where(((forward >= 0) & (beyond <= 0)) | before | after, edge, 1e3)
         edge = np.where(np.arange(edge.shape[1])[:, None] < self.count_B[:, None, None], edge, 1e3)
         return edge[:, : self.chain].min(1), edge[:, self.chain :].min(1, initial=1e3)
@@ -138,6 +147,12 @@ def lay_roads(
         place[:] = CITY
         curvature, length = np.tile(1.0 / itinerary[:, 0], (B, 1)), np.tile(itinerary[:, 1], (B, 1))
         sharp = np.abs(curvature) > 1 / 30
+    # Drawn aside: the drives of a seed stay what they were where there are no slip roads.
+    aside = np.random.Generator(rng.bit_generator.jumped())
+    slip = (aside.random(B) < _SLIP_ROADS) * (place == MOTORWAY) * aside.choice([-1.0, 1.0], B)
+    radius = np.exp(aside.uniform(np.log(45), np.log(250), curvature.shape))
+    curvature = np.where(slip[:, None] != 0, slip[:, None] / radius, curvature)
+    length = np.where(slip[:, None] != 0, 0.45 * radius, length)
     chain = curvature.shape[1]
     turning = sharp.any(1)
 
@@ -146,6 +161,13 @@ def lay_roads(
     lanes = np.where((place == CITY) & (rng.random(B) < 0.55), 2, lanes)
     lanes = np.where(turning, np.minimum(lanes, 3), lanes)
     lane_width = _uniform(rng, _LANE_WIDTH_M[place])
+    # Motorways have shoulders in its place, and another carriageway beyond a strip, mostly a narrow one. Slip roads
+    # have few lanes, wide shoulders, and the carriageway farther off, outside their bend.
+    motorway = place == MOTORWAY
+    shoulder = np.where(slip != 0, aside.uniform(0.5, 6.0, B), aside.uniform(0.5, 2.8, B))
+    strip = np.where(slip != 0, aside.uniform(12, 40, B), np.exp(aside.uniform(np.log(1.5), np.log(15.0), B)))
+    parking = np.where(motorway, shoulder, parking)
+    lanes = np.where(slip != 0, aside.integers(1, 4, B), lanes)
     half_width = 0.5 * lanes * lane_width + parking
 
     table = np.zeros((B, chain + crossings, t.ARC_STRIDE))
@@ -153,13 +175,15 @@ def lay_roads(
     table[:, :chain, t.HALF_WIDTH] = half_width[:, None]
     starts = table[:, :chain, t.ALONG].copy()
     middle = starts + 0.5 * length
+    right_hand = rng.choice([1.0, -1.0], B, p=[0.72, 0.28])
     roads = Roads(
         place_B=place,
         lanes_B=lanes,
         lane_width_B=lane_width,
         parking_B=parking,
         half_width_B=half_width,
-        right_hand_B=rng.choice([1.0, -1.0], B, p=[0.72, 0.28]),
+        right_hand_B=right_hand,
+        apart_B=np.where(motorway, np.where(slip != 0, -slip, right_hand) * (2 * half_width + strip), 0.0),
         arcs_BAC=table,
         count_B=np.full(B, chain),
         starts_BA=starts,

@@ -1,4 +1,4 @@
-"""What stands beside the roads: buildings, parked cars, trees, poles, signs, walls."""
+"""What stands beside the roads: buildings, parked cars, trees, poles, street lamps, signs, walls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from lapose_core.world import tables as t
 from lapose_core.world.boxes import make_boxes, make_cars
+from lapose_core.world.motorways import banks, barriers, spans
 from lapose_core.world.roads import COUNTRY, MOTORWAY, Roads
 
 # By place (city, suburb, country, motorway).
@@ -17,7 +18,7 @@ _PARKED_SHARE = np.array([0.6, 0.45, 0.0, 0.0])
 _TREE_SPACING_M = np.array([(10, 45), (6, 25), (4, 25), (6, 40)])
 _WOODED_SHARE = np.array([0.0, 0.2, 0.45, 0.4])
 _POLE_SPACING_M = np.array([(18, 45), (22, 50), (30, 80), (35, 70)])
-_WALL_SHARE = np.array([0.25, 0.6, 0.3, 0.75])
+_WALL_SHARE = np.array([0.25, 0.6, 0.3, 0.0])  # motorways have barriers
 
 
 def _per_scene(rng: np.random.Generator, ranges_B2: np.ndarray, *shape: int) -> np.ndarray:
@@ -37,6 +38,9 @@ def place_boxes(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end
         _poles(rng, roads, begin_B, int(length / 24) + 2),
         _signs(rng, roads, begin_B, end_B, int(length / 45) + 2),
         _walls(rng, roads, begin_B, int(length / 7) + 2),
+        barriers(rng, roads, begin_B, end_B),
+        banks(rng, roads, begin_B, end_B),
+        spans(rng, roads, begin_B, end_B),
     ]
     return np.concatenate(parts, axis=1)
 
@@ -80,7 +84,8 @@ def _buildings(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, coun
         depth = rng.uniform(6, 14, shape)
         setback = _per_scene(rng, _SETBACK_M[roads.place_B], 1) + rng.exponential(0.8, shape)
         pavement = np.where(roads.place_B < COUNTRY, 2.0, 1.0)[:, None]
-        x, y, heading = roads.point(along, side * (roads.half_width_B[:, None] + pavement + setback + 0.5 * depth))
+        away = roads.half_width_B[:, None] + roads.beyond(side) + pavement + setback + 0.5 * depth
+        x, y, heading = roads.point(along, side * away)
         colour, storey, pitch, height = _facades(rng, roads.place_B, shape)
         heading = heading + rng.normal(0, 0.03, shape)
         rows.append(
@@ -164,7 +169,7 @@ def _trees(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: n
     away = np.where(roads.place_B < COUNTRY, 1.2, 3.0)[:, None] + rng.exponential(
         np.where(roads.place_B < COUNTRY, 3.0, 9.0)[:, None], shape
     )
-    x, y, _ = roads.point(along, side * (roads.half_width_B[:, None] + away))
+    x, y, _ = roads.point(along, side * (roads.half_width_B[:, None] + roads.beyond(side) + away))
     bush = rng.random(shape) < 0.3
     height = np.where(bush, rng.uniform(0.8, 2.5, shape), rng.uniform(4, 13, shape))
     radius = height * np.where(bush, rng.uniform(0.5, 0.9, shape), rng.uniform(0.2, 0.42, shape))
@@ -191,9 +196,21 @@ def _trees(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: n
     )
     crown = make_boxes(
         x, y, turn, stem, radius, radius * rng.uniform(0.7, 1.2, shape), present * (height - stem), t.CROWN,
-        rng.random(shape), green, rng.uniform(0.25, 0.45, (B, 1)), rng.uniform(0.25, 0.7, shape),
+        rng.random(shape), green, rng.uniform(0.25, 0.7, (B, 1)), rng.uniform(0.25, 0.7, shape),
     )  # fmt: skip
-    return np.concatenate([trunk, crown], 1)
+    # Most crowns are not round: a second, smaller one leans out of the first.
+    second = crown.copy()
+    lean, smaller = rng.uniform(0.4, 0.8, shape), rng.uniform(0.55, 0.85, shape)
+    second[..., t.CENTRE_X] += lean * radius * np.cos(turn)
+    second[..., t.CENTRE_Y] += lean * radius * np.sin(turn)
+    second[..., t.CENTRE_Z] += rng.uniform(-0.35, 0.3, shape) * second[..., t.HALF_Z]
+    for column in (t.HALF_X, t.HALF_Y, t.HALF_Z):
+        second[..., column] *= smaller
+    second[..., t.NEXT_X], second[..., t.NEXT_Y] = second[..., t.CENTRE_X], second[..., t.CENTRE_Y]
+    second[..., t.SEED] = rng.random(shape)
+    clear = np.minimum(*roads.edge(second[..., t.CENTRE_X], second[..., t.CENTRE_Y])) > np.where(bush, radius, -np.inf)
+    second[..., t.HALF_Z] *= (rng.random(shape) < 0.6) & clear
+    return np.concatenate([trunk, crown, second], 1)
 
 
 def _woods(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: np.ndarray, count: int) -> np.ndarray:
@@ -202,15 +219,16 @@ def _woods(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: n
     along = begin_B[:, None] + 6.5 * (np.tile(np.arange(count), 2) + rng.uniform(-0.3, 0.3, shape))
     side = np.repeat([0, 1], count)
     away = rng.uniform(5, 14, (B, 2))[:, side] + rng.exponential(1.5, shape)
-    x, y, heading = roads.point(along, (2 * side - 1) * (roads.half_width_B[:, None] + away))
+    side = 2 * side - 1
+    x, y, heading = roads.point(along, side * (roads.half_width_B[:, None] + roads.beyond(side) + away))
     radius, height = rng.uniform(3.5, 5.5, shape), rng.uniform(0.8, 1.5, shape) * rng.uniform(4, 10, (B, 1))
-    wooded = (rng.random((B, 2)) < _WOODED_SHARE[roads.place_B, None])[:, side]
+    wooded = (rng.random((B, 2)) < _WOODED_SHARE[roads.place_B, None])[:, (side + 1) // 2]
     present = wooded & (rng.random(shape) < 0.92) & (along < end_B[:, None])
     present &= np.minimum(*roads.edge(x, y)) > radius + 0.5
     colour = rng.uniform(0.6, 1.0, (*shape, 1)) * (np.array([0.22, 0.28, 0.13]) + rng.normal(0, 0.03, (B, 1, 3)))
     return make_boxes(
         x, y, heading + rng.uniform(-0.5, 0.5, shape), -0.5 * height, radius, radius, 1.5 * height * present, t.CROWN,
-        rng.random(shape), colour, rng.uniform(0.25, 0.5, (B, 1)), rng.uniform(0.3, 0.7, (B, 1)),
+        rng.random(shape), colour, rng.uniform(0.25, 0.75, (B, 1)), rng.uniform(0.3, 0.7, (B, 1)),
     )  # fmt: skip
 
 
@@ -229,9 +247,19 @@ def _poles(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, count: i
     height = np.where(rng.random((B, 1)) < 0.3, rng.uniform(0.8, 1.2, (B, 1)), rng.uniform(4, 9, (B, 1)))
     present = rng.random((B, 2))[:, np.repeat([0, 1], count)] < 0.55
     grey = rng.uniform(0.1, 0.6, (B, 1, 1)) * np.array([1, 1, 0.97])
-    return _off_streets(
+    poles = _off_streets(
         roads, make_boxes(x, y, heading, 0, thick, thick, height * present, t.PLAIN, 0.5, grey, t.FRACTAL, 0.1), 0.15
     )
+    # Tall ones in built-up places and along motorways are street lamps, with an arm and a head over the road.
+    arm = rng.uniform(0.4, 1.4, (B, 1))
+    lamp = (poles[..., t.HALF_Z] > 1.5) & ((roads.place_B != COUNTRY) & (rng.random(B) < 0.8))[:, None]
+    inward = -side * arm
+    head = make_boxes(
+        x - inward * np.sin(heading), y + inward * np.cos(heading), heading, height - 0.15, 0.14, arm, 0.15 * lamp,
+        t.PLAIN, 0.5, np.array([0.75, 0.68, 0.5]), t.FRACTAL, 0.05,
+    )  # fmt: skip
+    head[..., t.BOX_GLOW] = 1.4
+    return np.concatenate([poles, head], 1)
 
 
 def _signs(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, end_B: np.ndarray, count: int) -> np.ndarray:
@@ -273,7 +301,6 @@ def _walls(rng: np.random.Generator, roads: Roads, begin_B: np.ndarray, count: i
         shape = (B, count)
         along = begin_B[:, None] + 7.0 * (np.arange(count) + 0.5)
         kind = rng.integers(0, 3, (B, 1))  # wall, hedge, rail
-        kind = np.where(roads.place_B[:, None] == MOTORWAY, np.where(kind == 1, 0, 2), kind)
         away = np.where(roads.place_B < COUNTRY, 2.1, 0.9)[:, None] + rng.exponential(0.6, (B, 1))
         x, y, heading = roads.point(along, side * (roads.half_width_B[:, None] + away))
         height = np.choose(

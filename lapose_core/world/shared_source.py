@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
-from lapose_core.world import ground, sky, solids, surfaces
+from lapose_core.world import ground, lens, sky, solids, surfaces
 
-SHADING = (surfaces, ground, solids, sky)
+SHADING = (surfaces, ground, solids, sky, lens)
 
 
 def functions_of(module: ModuleType) -> list[FunctionType]:

@@ -1,7 +1,7 @@
-"""Colour of sky, horizon and own bonnet, and the camera's response. Written in `ops`."""
+"""Colour of sky, horizon and own bonnet. Written in `ops`."""
 
 # ruff: noqa: F403, F405
-from lapose_core.world.ops import exp, floor, load, log2, maximum, sqrt, to_int, where
+from lapose_core.world.ops import floor, load, log2, maximum, sqrt, to_int, where
 from lapose_core.world.surfaces import arctangent, clamp01, mix, outline, random_texel, texture
 from lapose_core.world.tables import *
 
@@ -23,10 +23,10 @@ def sky_colour(looks, look, atlas, dx, dy, dz, angle):
     cloud = load(looks, look + CLOUDS) * clamp01(0.5 + 0.7 * (cloud - load(looks, look + CLOUD_LEVEL)))
     toward = maximum(dx * norm * load(looks, look + SUN_X) + dy * norm * load(looks, look + SUN_Y), 0.0)
     glow = load(looks, look + GLOW) * toward * toward
-    red = mix(red, 0.93, cloud) + glow
-    green = mix(green, 0.93, cloud) + glow
-    blue = mix(blue, 0.95, cloud) + glow * 0.9
-
+    tone = load(looks, look + CLOUD_TONE)
+    red = mix(red, tone, cloud) + glow
+    green = mix(green, tone, cloud) + glow
+    blue = mix(blue, 1.02 * tone, cloud) + glow * 0.9
     return red, green, blue
 
 
@@ -62,20 +62,4 @@ def bonnet_colour(looks, look, atlas, x, y, over, angle):
     red = mix(load(looks, look + BONNET_RED), load(looks, look + ZENITH_RED), 0.5 * sheen)
     green = mix(load(looks, look + BONNET_GREEN), load(looks, look + ZENITH_GREEN), 0.5 * sheen)
     blue = mix(load(looks, look + BONNET_BLUE), load(looks, look + ZENITH_BLUE), 0.5 * sheen)
-    return red, green, blue
-
-
-def expose(looks, look, red, green, blue, depth):
-    """Fog by depth (metres; sky: 0), then the camera's gain, offset and saturation; 0 to 255."""
-    clear = exp(-depth * load(looks, look + FOG))
-    red = mix(load(looks, look + FOG_RED), red, clear)
-    green = mix(load(looks, look + FOG_GREEN), green, clear)
-    blue = mix(load(looks, look + FOG_BLUE), blue, clear)
-    gain = load(looks, look + GAIN)
-    offset = load(looks, look + OFFSET)
-    saturation = load(looks, look + SATURATION)
-    grey = 0.3 * red + 0.59 * green + 0.11 * blue
-    red = clamp01(gain * mix(grey, red, saturation) + offset) * 255.0
-    green = clamp01(gain * mix(grey, green, saturation) + offset) * 255.0
-    blue = clamp01(gain * mix(grey, blue, saturation) + offset) * 255.0
     return red, green, blue

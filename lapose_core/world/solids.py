@@ -11,7 +11,10 @@ from lapose_core.world.tables import *
 
 
 def facade(boxes, row, atlas, wall, u, v, half_u, u_px, v_px, red, green, blue):
-    """Windows in storeys, each with its own brightness and a frame round it, another ground floor, an edge of roof."""
+    """Windows in storeys, each with its own brightness and a frame round it, another ground floor, an edge of roof.
+
+    Also returns how much of the pixel is a window that is lit at night.
+    """
     seed = load(boxes, row + SEED)
     storey = maximum(load(boxes, row + DETAIL_A), 1.0)
     pitch = load(boxes, row + DETAIL_B)
@@ -37,11 +40,15 @@ def facade(boxes, row, atlas, wall, u, v, half_u, u_px, v_px, red, green, blue):
     red = mix(red * framed, pane * 0.9, glass) * tone
     green = mix(green * framed, pane, glass) * tone
     blue = mix(blue * framed, pane * 1.1, glass) * tone
-    return red, green, blue
+    lit = where(chance > 0.72, glass * (2.0 * chance - 1.2), 0.0)
+    return red, green, blue, lit
 
 
 def car_body(boxes, row, end, side, px, py, v, u_px, v_px, red, green, blue):
-    """Wheels, the dark gap above the road, lamps and number plate; the car's length runs along x."""
+    """Wheels, the dark gap above the road, lamps and number plate; the car's length runs along x.
+
+    Also returns how much of the pixel is a lamp.
+    """
     kind = load(boxes, row + KIND)
     hx, hy, hz = half_sizes(boxes, row)
     body = (kind > CAR_BODY - 0.5) & (kind < CAR_BODY + 0.5)
@@ -62,7 +69,7 @@ def car_body(boxes, row, end, side, px, py, v, u_px, v_px, red, green, blue):
     red = mix(mix(red, 0.75, lamps), 0.8, plate)
     green = mix(mix(green, where(rear, 0.08, 0.75), lamps), 0.8, plate)
     blue = mix(mix(blue, where(rear, 0.06, 0.7), lamps), where(rear, 0.4, 0.78), plate)
-    return red, green, blue
+    return red, green, blue, lamps
 
 
 def car_cabin(boxes, row, end, side, px, u, v, half_u, u_px, fine, red, green, blue):
@@ -81,7 +88,8 @@ def car_cabin(boxes, row, end, side, px, u, v, half_u, u_px, fine, red, green, b
     return red, green, blue
 
 
-def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pixel):
+def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pixel, beam):
+    """Colour of a box under daylight and the own headlights (`beam`), and what shines of itself."""
     lx, ly, lz, ex, ey, ez = into_box(boxes, row, ox, oy, oz, dx, dy, dz)
     px = lx + depth * ex
     py = ly + depth * ey
@@ -98,9 +106,11 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     fy = absolute(ny)
     fz = absolute(nz)
     crown = kind > CROWN - 0.5
-    end = (fx >= fy) & (fx >= fz)
-    side = (fy > fx) & (fy >= fz)
-    top = (fz > fx) & (fz > fy)
+    bank = crown & (detail_b < 0.01)
+    hill = where(bank, 1.0, 0.0)
+    end = (fx >= fy) & (fx >= fz) & (hill < 0.5)
+    side = (fy > fx) & (fy >= fz) & (hill < 0.5)
+    top = ((fz > fx) & (fz > fy)) | bank
     nx = where(crown | end, nx, 0.0)
     ny = where(crown | side, ny, 0.0)
     nz = where(crown | top, nz, 0.0)
@@ -127,7 +137,7 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
         kind < 0.5, where(seed > 0.5, 1.0 * MASONRY, 1.0 * FRACTAL), where(crown, 1.0 * FOLIAGE, 1.0 * FRACTAL)
     )
     plain = (kind > PLAIN - 0.5) & (kind < PLAIN + 0.5)
-    layer = where(plain, detail_a, layer)
+    layer = where(plain, detail_a, where(bank, 1.0 * GRASS, layer))
     contrast = where(plain, detail_b, where(crown, detail_a, where(kind < 0.5, 0.12, 0.05)))
     contrast = contrast * load(looks, look + BOX_CONTRAST)
     per_metre = where(crown, 28.0, 34.0)
@@ -136,14 +146,28 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     tv = v * per_metre - shift
     fine = texture(atlas, to_int(layer), tu, tv, lod)
     coarse = texture(atlas, to_int(layer), 0.13 * tu + shift, 0.13 * tv, lod - 2.94)
-    grain = maximum(1.0 + contrast * (fine + 0.6 * coarse), 0.1)
+    # Between leaves it is dark.
+    gaps = where(crown, 0.8 * maximum(-0.4 - fine - coarse, 0.0), 0.0)
+    grain = maximum(1.0 + contrast * (fine + 0.6 * coarse - gaps), 0.1)
     red = load(boxes, row + RED) * grain
     green = load(boxes, row + GREEN) * grain
     blue = load(boxes, row + BLUE) * grain
 
-    red, green, blue = facade(boxes, row, atlas, end | side, u, v, half_u, u_px, v_px, red, green, blue)
-    red, green, blue = car_body(boxes, row, end, side, px, py, v, u_px, v_px, red, green, blue)
+    own_red = red
+    own_green = green
+    own_blue = blue
+    red, green, blue, window = facade(boxes, row, atlas, end | side, u, v, half_u, u_px, v_px, red, green, blue)
+    red, green, blue, lamp = car_body(boxes, row, end, side, px, py, v, u_px, v_px, red, green, blue)
     red, green, blue = car_cabin(boxes, row, end, side, px, u, v, half_u, u_px, fine, red, green, blue)
     # A little darker at the foot, where the ground hides the sky.
-    light = light * (0.72 + 0.28 * clamp01((oz + depth * dz) / 1.2))
-    return red * light, green * light, blue * light
+    light = light * (0.72 + 0.28 * clamp01((oz + depth * dz) / 1.2)) + beam
+    # Lamps: white in front, red behind, light of rooms in windows, and boxes that glow in their own colour.
+    lamps = load(looks, look + LAMPS)
+    glow = lamps * load(boxes, row + BOX_GLOW)
+    window = lamps * window
+    lamp = lamps * lamp
+    behind = px < 0.0
+    red = red * light + glow * own_red + window + lamp
+    green = green * light + glow * own_green + 0.75 * window + lamp * where(behind, 0.08, 0.95)
+    blue = blue * light + glow * own_blue + 0.45 * window + lamp * where(behind, 0.05, 0.85)
+    return red, green, blue

@@ -162,8 +162,9 @@ def nearest_streets(arcs, first, count, x, y):
         lateral, beside = arc_lateral(arcs, row, x, y)
         edge = absolute(lateral) - load(arcs, row + HALF_WIDTH)
         crossing = load(arcs, row + IS_CROSSING)
-        road = beside & (edge + crossing * NOTHING < road_edge)
-        side = beside & (edge + (1.0 - crossing) * NOTHING < side_edge)
+        # Farther than nothing: a road is never the nearest crossing street, even where there is none.
+        road = beside & (edge + crossing * (2.0 * NOTHING) < road_edge)
+        side = beside & (edge + (1.0 - crossing) * (2.0 * NOTHING) < side_edge)
         road_edge = where(road, edge, road_edge)
         road_lateral = where(road, lateral, road_lateral)
         road_row = where(road, row, road_row)
@@ -236,3 +237,30 @@ def crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     inside = px * px + py * py + pz * pz < reach * reach * where(c > 0.0, 1.0, 0.0)
     depth = nearest - sqrt(maximum(b * b - a * c, 0.0)) / a
     return where(inside & (depth > NEAR), depth, NOTHING)
+
+
+def cast_shadow(boxes, row, count, looks, look, atlas, x, y):
+    """Share of the sun's light that the `count` boxes from `row` on keep from a point on the ground, 0 or 1."""
+    sun_x = load(looks, look + SUN_X)
+    sun_y = load(looks, look + SUN_Y)
+    sun_z = load(looks, look + SUN_Z)
+    shadow = 0.0 * x
+    for index in range(count):
+        box = row + index * BOX_STRIDE
+        if load(boxes, box + KIND) > CROWN - 0.5:
+            depth = crown_hit(boxes, box, atlas, x, y, 0.0 * x, sun_x, sun_y, sun_z)
+        else:
+            depth = box_hit(boxes, box, x, y, 0.0 * x, sun_x, sun_y, sun_z)
+        shadow = where(depth < NOTHING, 1.0, shadow)
+    return shadow
+
+
+def headlight(looks, look, x, depth, height):
+    """Light of the own low beam on a point at x in the picture (unit focal length), so deep and so high, metres."""
+    light = 0.0 * x
+    if load(looks, look + HEADLIGHT) > 0.0:
+        # It ends a little below the horizon of the lamps; beside the road, and with the distance, it fades.
+        above = (height - 0.55) / maximum(depth, 1.0)
+        beam = 0.1 + 0.9 * clamp01(0.4 - 30.0 * above)
+        light = load(looks, look + HEADLIGHT) * beam / ((1.0 + 4.0 * x * x) * (1.0 + depth * depth * 0.0025))
+    return light

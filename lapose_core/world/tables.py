@@ -4,13 +4,15 @@ Lengths in metres, world axes x and y on the ground and z up; colours 0 to 1. A 
 """
 
 # Camera of a frame: rotation world <- camera (optical axes) row by row, position, focal length in image widths, boxes,
-# principal point from the picture's middle in image widths.
-CAMERA_STRIDE = 16
+# principal point from the picture's middle in image widths, boxes that cast shadows (in the table after those that are
+# seen), a random place in the texture of white noise, and which drops are on the windscreen.
+CAMERA_STRIDE = 20
 ROTATION = 0
 POSITION = 9
 FOCAL = 12
 BOX_COUNT = 13
 PRINCIPAL_X, PRINCIPAL_Y = 14, 15
+SHADOW_COUNT, NOISE_U, NOISE_V, DROPS_SEED = 16, 17, 18, 19
 
 # Street arc: start, heading there, curvature (left positive), length, end and heading there. `ALONG` is the street's
 # own coordinate at the start; an open end runs on straight for ever.
@@ -20,20 +22,21 @@ CURVATURE, LENGTH = 4, 5
 END_X, END_Y, END_COS, END_SIN = 6, 7, 8, 9
 ALONG, HALF_WIDTH, IS_CROSSING, OPEN_START, OPEN_END = 10, 11, 12, 13, 14
 
-# Box: centre, heading, half sizes, kind, seed (0 to 1), colour, two numbers whose meaning depends on the kind, and the
-# centre and heading in the next frame (the same unless it drives).
+# Box: centre, heading, half sizes, kind, seed (0 to 1), colour, two numbers whose meaning depends on the kind, how
+# brightly it glows where lamps are lit, and the centre and heading in the next frame (the same unless it drives).
 BOX_STRIDE = 20
 CENTRE_X, CENTRE_Y, CENTRE_Z, BOX_COS, BOX_SIN = 0, 1, 2, 3, 4
 HALF_X, HALF_Y, HALF_Z, KIND, SEED = 5, 6, 7, 8, 9
-RED, GREEN, BLUE, DETAIL_A, DETAIL_B = 10, 11, 12, 13, 14
+RED, GREEN, BLUE, DETAIL_A, DETAIL_B, BOX_GLOW = 10, 11, 12, 13, 14, 15
 NEXT_X, NEXT_Y, NEXT_COS, NEXT_SIN = 16, 17, 18, 19
 
 # Kinds of box. Building: details are storey height and window pitch, metres (0: no windows).
-# Plain: texture layer and contrast. Crown, the ellipsoid within the box: contrast and raggedness of its outline.
+# Plain: texture layer and contrast. Crown, the ellipsoid within the box: contrast and raggedness of its outline; one
+# that is not ragged is a bank of grass.
 BUILDING, CAR_BODY, CAR_CABIN, PLAIN, CROWN = 0, 1, 2, 3, 4
 
 # Look of a scene.
-LOOK_STRIDE = 80
+LOOK_STRIDE = 96
 ARC_COUNT = 0
 LANES, LANE_WIDTH, PARKING_WIDTH = 1, 2, 3
 LANE_PAINT, EDGE_PAINT, CENTRE_PAINT, DASH_PERIOD, DASH_LENGTH, LINE_HALF_WIDTH, WEAR = 4, 5, 6, 7, 8, 9, 10
@@ -54,6 +57,13 @@ SEED_U, SEED_V = 70, 71
 LOG2_TEXEL, LOG2_SHADOW_SCALE = 72, 73
 # Own bonnet: below y = top + curve * x^2, in the picture at unit focal length.
 BONNET_TOP, BONNET_CURVE, BONNET_RED, BONNET_GREEN, BONNET_BLUE = 74, 75, 76, 77, 78
+# Middle of a motorway's other carriageway, metres to the left of ours; 0 where there is none.
+OTHER_ROAD = 79
+# Weather and time of day. Shadows that boxes cast; brightness of clouds; the own headlights and other lamps; how much
+# the wet road mirrors; falling rain and drops on the windscreen; noise of the sensor; glare about the sun.
+CAST, CLOUD_TONE, HEADLIGHT, LAMPS, WET, STREAKS, STREAK_SLANT, DROPS, DROP_SIZE, NOISE, GLARE = range(80, 91)
+# Hatched shoulder: on our left (1) or right (-1); 0 for none.
+HATCHED = 91
 
 # Texture atlas: square layers of `ATLAS_SIZE` texels with all their mip levels, one after the other.
 ATLAS_SIZE = 512

@@ -1,4 +1,4 @@
-"""Vehicles that drive about: one ahead, oncoming ones, neighbours, and ones on the crossing streets."""
+"""Vehicles that drive about: ahead, oncoming, beside us, and on the crossing streets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lapose_core.world.config import WorldConfig
 from lapose_core.world.roads import MOTORWAY, Roads
 from lapose_core.world.vehicle import Drive
 
-_AHEAD, _ONCOMING, _NEIGHBOURS, _CROSSING = 1, 3, 2, 4  # at most
+_AHEAD, _ONCOMING, _NEIGHBOURS, _CROSSING = 2, 4, 7, 4  # at most
 _LORRIES = 0.14  # share
 # Our own vehicle and the room about it: middle ahead of the rear axle, half length, half width; metres.
 _MIDDLE_M, _HALF_LENGTH_M, _HALF_WIDTH_M = 1.4, 3.2, 1.3
@@ -21,42 +21,59 @@ _Poses = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, heading
 def drive_traffic(rng: np.random.Generator, roads: Roads, drive: Drive, config: WorldConfig) -> np.ndarray:
     """Boxes (B, T, K, BOX_STRIDE) of the moving vehicles in each frame, with their pose in the next."""
     B, T = drive.time_BT.shape
+    dense = rng.random(B) < config.dense_share
     *crossing, on_street = _on_crossings(rng, roads, drive)
-    x, y, heading = (np.concatenate(p, 2) for p in zip(_on_the_road(rng, roads, drive), crossing, strict=True))
+    on_road = _on_the_road(rng, roads, drive, dense)
+    x, y, heading = (np.concatenate(p, 2) for p in zip(on_road, crossing, strict=True))
     count = _AHEAD + _ONCOMING + _NEIGHBOURS + _CROSSING
     share = rng.gamma(1.5, config.traffic / 1.5, (B, 1)) / count  # thin and thick traffic
+    share = np.where(dense[:, None], rng.uniform(0.75, 1.0, (B, 1)), share)
     present = rng.random((B, count)) < share
     present[:, -_CROSSING:] &= on_street
     cars = make_cars(rng, x, y, heading, np.broadcast_to(present[:, None], x.shape), _LORRIES)
-    cars[..., t.HALF_Z] *= ~_comes_near(drive, cars[..., 0, :])[:, None, :, None]
+    body = cars[..., 0, :]
+    cars[..., t.HALF_Z] *= (_keep_clear(body) & ~_comes_near(drive, body))[:, None, :, None]
     now = [t.CENTRE_X, t.CENTRE_Y, t.BOX_COS, t.BOX_SIN]
     cars[:, :-1, ..., t.NEXT_X : t.NEXT_SIN + 1] = cars[:, 1:, ..., now]
     return cars.reshape(B, T, -1, t.BOX_STRIDE)
 
 
-def _on_the_road(rng: np.random.Generator, roads: Roads, drive: Drive) -> _Poses:
-    """Poses (B, T, N) of the vehicle ahead, of oncoming ones and of neighbours in our direction."""
+def _on_the_road(rng: np.random.Generator, roads: Roads, drive: Drive, dense_B: np.ndarray) -> _Poses:
+    """Poses (B, T, N) of vehicles ahead, of oncoming ones and of neighbours in our direction.
+
+    Those ahead keep their distance. So do most neighbours, all but: seen from us they seem to stand still.
+    """
     B, T = drive.time_BT.shape
     time, along = drive.time_BT[:, :, None], drive.along_BT[:, :, None]
     motorway = roads.place_B == MOTORWAY
     speed = np.abs(drive.speed_BT).mean(1)[:, None, None]
     flow = np.where(motorway, rng.uniform(20, 33, B), rng.uniform(5, 14, B))[:, None, None]
+    # Where we reverse, they do not: they stand, or go ahead.
+    backwards = drive.speed_BT.mean(1)[:, None, None] < 0
+    pace = np.where(backwards, along[:, :1], along)
     shape = (B, 1, _AHEAD)
-    swing = 3.0 * np.sin(time * rng.uniform(0.1, 0.5, shape) + rng.uniform(0, 6, shape))
-    ahead = along + rng.uniform(8, 40, shape) + swing
+    dense = dense_B[:, None, None]
+    swing = np.where(dense, 1.0, 3.0) * np.sin(time * rng.uniform(0.1, 0.5, shape) + rng.uniform(0, 6, shape))
+    swing = np.where(backwards, 0.0, swing)
+    gap = np.where(dense, rng.uniform(7, 18, shape), rng.uniform(8, 40, shape))
+    ahead = pace + np.cumsum(gap, 2) + swing
     reach = 40 + (flow + speed) * time[:, -1:]
     oncoming = along[:, :1] + rng.uniform(0.1, 1, (B, 1, _ONCOMING)) * reach - flow * time
-    start, faster = rng.uniform(-15, 60, (B, 1, _NEIGHBOURS)), rng.normal(0, 2.0, (B, 1, _NEIGHBOURS))
-    neighbours = along[:, :1] + start + (speed + faster) * time
+    shape = (B, 1, _NEIGHBOURS)
+    start = np.where(dense, 9.0 * np.arange(_NEIGHBOURS) - 12 + rng.uniform(-3, 3, shape), rng.uniform(-15, 60, shape))
+    paced = rng.random(shape) < np.where(dense, 0.85, 0.5)
+    faster = rng.normal(0, 1, shape) * np.where(paced, 0.5, 2.0)
+    faster = np.where(backwards, np.abs(faster), faster)
+    neighbours = start + faster * time + np.where(paced, pace, along[:, :1] + speed * time)
     along = np.concatenate([ahead, oncoming, neighbours], 2)
 
-    # Lanes, from the kerb inwards. A motorway's other carriageway lies beyond its middle strip.
+    # Lanes, from the kerb inwards; on a motorway oncoming vehicles have the other carriageway's.
     half = np.maximum(roads.lanes_B // 2, 1)
     own = np.where(motorway, roads.lanes_B, half)[:, None]
     with_us = roads.lane_offset(np.floor(rng.random((_AHEAD + _NEIGHBOURS, B)) * own[:, 0])).T
     against = -roads.lane_offset(np.floor(rng.random((_ONCOMING, B)) * half)).T
-    strip = roads.right_hand_B * (roads.half_width_B + rng.uniform(5, 12, B))
-    beyond = strip[:, None] + 3.6 * rng.integers(0, 2, (B, _ONCOMING))
+    lane = np.floor(rng.random((_ONCOMING, B)) * roads.lanes_B)
+    beyond = roads.apart_B[:, None] + roads.lane_offset(lane).T
     against = np.where(motorway[:, None], beyond, against)
     left = np.concatenate([with_us[:, :_AHEAD], against, with_us[:, _AHEAD:]], 1)
     left = np.broadcast_to((left + rng.normal(0, 0.15, left.shape))[:, None], along.shape)
@@ -93,3 +110,17 @@ def _comes_near(drive: Drive, cars: np.ndarray) -> np.ndarray:
     step = np.abs(np.diff(forward, axis=1, append=forward[:, -1:]))
     touches = np.abs(forward) < _HALF_LENGTH_M + along * long + across * wide + step
     return (touches & (np.abs(aside) < _HALF_WIDTH_M + across * long + along * wide)).any(1)
+
+
+def _keep_clear(cars: np.ndarray) -> np.ndarray:
+    """Which (B, N) of the vehicles (B, T, N, BOX_STRIDE) are there and drive through none before them in the list."""
+    dx = cars[..., :, None, t.CENTRE_X] - cars[..., None, :, t.CENTRE_X]
+    dy = cars[..., :, None, t.CENTRE_Y] - cars[..., None, :, t.CENTRE_Y]
+    cos, sin = cars[..., :, None, t.BOX_COS], cars[..., :, None, t.BOX_SIN]
+    reach = cars[..., :, None, t.HALF_X] + cars[..., None, :, t.HALF_X] + 0.5
+    room = cars[..., :, None, t.HALF_Y] + cars[..., None, :, t.HALF_Y] + 0.2
+    meets = ((np.abs(dx * cos + dy * sin) < reach) & (np.abs(dy * cos - dx * sin) < room)).any(1)
+    kept = cars[:, 0, :, t.HALF_Z] > 0
+    for n in range(1, kept.shape[1]):
+        kept[:, n] &= ~(meets[:, n, :n] & kept[:, :n]).any(1)
+    return kept

@@ -9,10 +9,11 @@ import triton.language as tl
 
 from lapose_core.world import tables
 from lapose_core.world.ground import ground_colour
+from lapose_core.world.lens import expose, haze, rain
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
-from lapose_core.world.sky import bonnet_colour, expose, sky_colour, skyline
+from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import box_hit, crown_hit, half_sizes
+from lapose_core.world.surfaces import box_hit, cast_shadow, crown_hit, half_sizes, headlight
 from lapose_core.world.tables import *
 
 
@@ -168,16 +169,21 @@ def draw(
     red = 0.0 * x
     green = 0.0 * x
     blue = 0.0 * x
+    beam = headlight(looks, look, x, near, oz + near * dz)
     if tl.max(to_int(ground), 0) > 0:
-        r, g, b = ground_colour(
-            arcs, first, looks, look, atlas, ox + near * dx, oy + near * dy, dx, dy, tl.minimum(dz, -1e-4), near / focal
-        )
+        px = ox + near * dx
+        py = oy + near * dy
+        casting = row + to_int(load(cameras, camera + BOX_COUNT)) * BOX_STRIDE
+        count = to_int(load(cameras, camera + SHADOW_COUNT))
+        cast = cast_shadow(boxes, casting, count, looks, look, atlas, px, py)
+        down = tl.minimum(dz, -1e-4)
+        r, g, b = ground_colour(arcs, first, looks, look, atlas, px, py, dx, dy, down, near / focal, cast, beam)
         red = tl.where(ground, r, red)
         green = tl.where(ground, g, green)
         blue = tl.where(ground, b, blue)
     if tl.max(to_int(box), 0) > 0:
         r, g, b = box_colour(
-            boxes, tl.maximum(owner, row), looks, look, atlas, ox, oy, oz, dx, dy, dz, near, near / focal
+            boxes, tl.maximum(owner, row), looks, look, atlas, ox, oy, oz, dx, dy, dz, near, near / focal, beam
         )
         red = tl.where(box, r, red)
         green = tl.where(box, g, green)
@@ -193,7 +199,15 @@ def draw(
         red = tl.where(bonnet, r, red)
         green = tl.where(bonnet, g, green)
         blue = tl.where(bonnet, b, blue)
-    red, green, blue = expose(looks, look, red, green, blue, tl.where(ground | box, near, 0.0))
+    red, green, blue = haze(looks, look, red, green, blue, tl.where(ground | box, near, 0.0), dx, dy, dz)
+    noise_u = load(cameras, camera + NOISE_U)
+    noise_v = load(cameras, camera + NOISE_V)
+    if load(looks, look + STREAKS) + load(looks, look + DROPS) > 0.0:
+        px = (to_float(j) + 0.5) / WIDTH
+        py = (to_float(i) + 0.5) / WIDTH
+        drops_seed = load(cameras, camera + DROPS_SEED)
+        red, green, blue = rain(looks, look, atlas, px, py, 1.0 / WIDTH, noise_u, noise_v, drops_seed, red, green, blue)
+    red, green, blue = expose(looks, look, atlas, j, i, noise_u, noise_v, red, green, blue)
     inside = (i < HEIGHT) & (j < WIDTH)
     target = frames + f * 3 * HEIGHT * WIDTH + i * WIDTH + j
     tl.store(target, to_int(red + 0.5).to(tl.uint8), mask=inside)

@@ -67,6 +67,22 @@ def test_evaluate_prints_a_table_and_writes_json(
     assert [row["method"] for row in figures["rows"]] == ["lapose", "straight ahead, true step lengths"]
 
 
+def test_evaluate_on_conditions_prints_a_table_and_writes_json(
+    lapose: Command, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "figures.json"
+    options = ("--clips", 1, "--model", tiny_model_dir, "--backend", "onnxruntime", "--json", path, "--quiet")
+    ended = lapose("evaluate", "--conditions", "fog", "motorway", *options)
+    assert (ended.code, ended.err) == (0, "")
+    assert "fog: lapose" in ended.out and "motorway: straight ahead" in ended.out
+    assert set(json.loads(path.read_text())["conditions"]) == {"fog", "motorway"}
+
+
+def test_world_preview_shows_the_conditions(lapose: Command, tmp_path: Path) -> None:
+    assert lapose("world", "preview", "--conditions", "--output", tmp_path / "conditions.png").code == 0
+    assert cv2.imread(str(tmp_path / "conditions.png")).std() > 20
+
+
 def test_world_preview_draws_and_flow_adds_arrows(lapose: Command, tmp_path: Path) -> None:
     sizes = ("--clips", 1, "--frames", 1)
     assert lapose("world", "preview", "--output", tmp_path / "plain.png", *sizes).code == 0
@@ -136,6 +152,9 @@ def bad(tmp_path: Path, kitti: Path, tiny_model_dir: Path) -> Path:
     [
         ("run {bad}/nowhere --output {bad}/output", "no such file or folder"),
         ("evaluate {bad}/nowhere", "no such file or folder"),
+        ("evaluate", "one source with true poses, or --conditions"),
+        ("evaluate {kitti} {kitti}", "one source with true poses, or --conditions"),
+        ("evaluate --conditions hail", "no condition 'hail': choose from clear, fog"),
         ("run {bad}/empty.mp4 --output {bad}/output", "give a video"),
         ("run {bad}/no_frames.avi --output {bad}/output", "give a video"),
         ("run {bad}/nothing --output {bad}/output", "holds no images"),

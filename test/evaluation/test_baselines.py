@@ -44,7 +44,14 @@ def estimate(method: Method, images: np.ndarray, intervals_S: np.ndarray, truth_
 
 
 def test_orb_is_right_where_it_is_told_the_camera_and_says_what_it_was_told() -> None:
-    quiet = WorldConfig(traffic=0.0, bonnet_share=0.0, shake_share=0.0, principal_point=(0.0, 0.0))
+    quiet = WorldConfig(
+        traffic=0.0,
+        bonnet_share=0.0,
+        shake_share=0.0,
+        principal_point=(0.0, 0.0),
+        dense_share=0.0,
+        weather_shares=(1.0, 0.0, 0.0, 0.0),
+    )
     drive = sample_drive(7, 16.0, 5.0, config=quiet)
     # From where it turns most.
     first = int(np.argmax(np.convolve(rotation_angle(drive.motions_BS44[0]), np.ones(7), "valid")))

@@ -13,7 +13,7 @@ import torch
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
-from lapose_core.training.augment import augment
+from lapose_core.training.augment import augment, compress
 from lapose_core.training.checkpoint import load_checkpoint
 from lapose_core.training.config import TASKS, PretrainConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import learning_rate
@@ -108,6 +108,20 @@ def test_augmentation_keeps_shape_and_range_and_lights_a_clip_alike() -> None:
     assert seen.max() <= 1
     brightness_BT = seen.mean((2, 3, 4))
     assert (brightness_BT.std(1) < 0.1).all()
+
+
+def test_compression_keeps_what_jpeg_keeps() -> None:
+    ramp = torch.linspace(0.2, 0.8, 44).expand(2, 3, 3, 20, 44)
+    noisy = (ramp + 0.02 * torch.randn(ramp.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    strength = torch.tensor([0.25, 2.8]).reshape(2, 1, 1, 1, 1)
+    seen = compress(noisy, strength)
+    assert seen.shape == noisy.shape
+    light, heavy = (seen - noisy).abs().mean((1, 2, 3, 4))
+    assert 0 < light < heavy < 0.05
+    # The strong one also smooths: what varied from pixel to pixel is gone, the ramp is not.
+    assert (seen[1] - ramp[1]).abs().mean() < (noisy[1] - ramp[1]).abs().mean() * 1.2
+    flat = torch.full((1, 1, 3, 16, 16), 0.5)
+    assert torch.equal(compress(flat, strength[:1]), flat)
 
 
 def test_learning_rate_warms_up_and_decays() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from lapose_core.errors import LaposeError
 from lapose_core.geometry import chain_motions, invert_pose
 from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
@@ -79,6 +81,12 @@ def test_cameras_that_shake_roll_where_others_hardly_do():
 
     assert np.median(roll_deg(still)) < 0.25
     assert np.median(roll_deg(shaken)) > 0.4
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5, 0.0), (1.5, -0.5, 0.0, 0.0), (1.0, 0.0)])
+def test_shares_that_do_not_add_up_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(LaposeError, match=r"weather_shares: .* are no shares: give four numbers"):
+        WorldConfig(weather_shares=shares)
 
 
 def test_all_cameras_can_have_the_same_field_of_view() -> None:

@@ -85,8 +85,19 @@ def test_sky_moves_by_rotation_alone(clips: Clips, flow: FlowGrid):
         np.testing.assert_allclose(flow.target_BSN2[b, s, n], turned[:2] / turned[2] * focal + centre, atol=0.02)
 
 
+_PARKED = WorldConfig(
+    reversing_share=0.0,
+    standing_share=1.0,
+    shake_share=0.0,
+    traffic=0.0,
+    dense_share=0.0,
+    bonnet_share=0.0,
+    weather_shares=(1.0, 0.0, 0.0, 0.0),
+)
+
+
 def test_a_parked_camera_sees_no_flow_but_that_of_others():
-    config = WorldConfig(reversing_share=0.0, standing_share=1.0, traffic=0.0, bonnet_share=0.0)
+    config = _PARKED
     clips = sample_clips(np.random.default_rng(0), 2, config, frames=2)
     grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
     np.testing.assert_allclose(grid.target_BSN2, np.broadcast_to(_cell_centres(), grid.target_BSN2.shape), atol=1e-2)
@@ -95,15 +106,16 @@ def test_a_parked_camera_sees_no_flow_but_that_of_others():
 
 
 def test_traffic_carries_its_points_along():
-    config = WorldConfig(reversing_share=0.0, standing_share=1.0, traffic=20.0, bonnet_share=0.0, rate_hz=(5.0, 10.0))
+    config = replace(_PARKED, traffic=20.0, rate_hz=(5.0, 10.0))
     clips = sample_clips(np.random.default_rng(1), 6, config, frames=2)
+    clips.cameras_BTC[..., t.SHADOW_COUNT] = 0  # shadows move over ground that does not
     grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
     moved = np.linalg.norm(grid.target_BSN2 - _cell_centres(), axis=-1) > 0.5
     assert moved.any()
     frames = render(clips, HEIGHT, WIDTH).astype(int)
     change = np.abs(frames[:, 1] - frames[:, 0]).max(1)
     centres = _cell_centres().astype(int)
-    assert change[:, centres[:, 1], centres[:, 0]][~moved[:, 0]].mean() < 3.0
+    assert change[:, centres[:, 1], centres[:, 0]][(~moved & grid.visible_BSN)[:, 0]].mean() < 1.0
 
 
 def test_the_own_bonnet_is_neither_followed_nor_measured():

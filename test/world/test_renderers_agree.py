@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lapose_core.world import render_cpu
+from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
 
@@ -24,7 +25,7 @@ import numpy as np
 from test_renderers_agree import few_clips
 from lapose_core.world.render_triton import render_with_flow, trace_flow
 clips = few_clips()
-frames, trained_on = render_with_flow(clips, {HEIGHT}, {WIDTH}, {STRIDE}, "cpu", tile=(32, 32))
+frames, trained_on = render_with_flow(clips, {HEIGHT}, {WIDTH}, {STRIDE}, "cpu", tile=(32, 64))
 flow = trace_flow(clips, {HEIGHT}, {WIDTH}, {STRIDE}, "cpu")
 assert trained_on.depth_BTN is None
 assert (trained_on.target_BSN2 == flow.target_BSN2).all() and (trained_on.visible_BSN == flow.visible_BSN).all()
@@ -33,7 +34,11 @@ np.savez(sys.argv[1], frames=frames.numpy(), **{{name: value.numpy() for name, v
 
 
 def few_clips() -> Clips:
-    return sample_clips(np.random.default_rng(1), 3, WorldConfig(bonnet_share=0.5, max_boxes=24), frames=2)
+    # A seed with all kinds of weather, and a motorway.
+    config = WorldConfig(
+        bonnet_share=0.3, max_boxes=12, place_shares=(0.3, 0.2, 0.0, 0.5), weather_shares=(0.4, 0.1, 0.25, 0.25)
+    )
+    return sample_clips(np.random.default_rng(15), 4, config, frames=2)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,13 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
     environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": search}
     subprocess.run([sys.executable, "-c", _INTERPRETED, path], env=environment, check=True)
     return dict(np.load(path))
+
+
+def test_all_kinds_of_weather_are_compared():
+    looks = few_clips().looks_BC
+    for column in (t.CAST, t.GLARE, t.HEADLIGHT, t.LAMPS, t.WET, t.STREAKS, t.DROPS, t.NOISE, t.OTHER_ROAD, t.HATCHED):
+        assert (looks[:, column] != 0).any(), column
+    assert few_clips().cameras_BTC[..., t.SHADOW_COUNT].max() > 0
 
 
 def test_same_picture(interpreted: dict[str, np.ndarray]):

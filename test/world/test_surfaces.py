@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lapose_core.world import surfaces
+from lapose_core.world import ground, surfaces
 from lapose_core.world import tables as t
 from lapose_core.world.boxes import make_boxes
+from lapose_core.world.clips import sample_clips
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.roads import lay_roads
 from lapose_core.world.textures import texture_atlas
@@ -31,6 +32,27 @@ def test_a_point_beside_the_road_is_found_where_it_was_put(seed: int, share: flo
         assert lateral == pytest.approx(left, abs=1e-6)
         assert found_along == pytest.approx(along, abs=0.05)  # 1e-5 rad on a radius of 3 km
         assert (tx, ty) == pytest.approx((math.cos(heading), math.sin(heading)), abs=1e-4)
+
+
+def test_a_road_without_crossings_is_no_crossing_street_and_has_its_lines():
+    config = WorldConfig(place_shares=(0.0, 0.0, 0.0, 1.0), weather_shares=(1.0, 0.0, 0.0, 0.0))  # motorways
+    clips = sample_clips(np.random.default_rng(0), 8, config, frames=2)
+    edges = clips.looks_BC[:, t.EDGE_PAINT] > 0.0
+    assert edges.any()
+    atlas = texture_atlas().astype(int)
+    for b in np.flatnonzero(edges):
+        arcs, look = clips.arcs_BAC[b].astype(float).ravel(), clips.looks_BC[b].astype(float)
+        x, y = clips.cameras_BTC[b, 0, t.POSITION : t.POSITION + 2].astype(float)
+        count = int(look[t.ARC_COUNT])
+        _, lateral, row, side_edge, _, _ = surfaces.nearest_streets(arcs, 0, count, x, y)
+        assert side_edge == t.NOTHING
+        _, tx, ty = surfaces.arc_along(arcs, row, x, y)
+        line = 0.5 * look[t.LANES] * look[t.LANE_WIDTH] - 0.2
+        red = []
+        for left in (line, line - 0.5):
+            px, py = x - (left - lateral) * ty, y + (left - lateral) * tx
+            red.append(ground.ground_colour(arcs, 0, look, 0, atlas, px, py, 0.0, 0.0, -1.0, 0.01, 0.0, 0.0)[0])
+        assert red[0] > 1.2 * red[1]
 
 
 @given(st.floats(-10, 10), st.floats(-10, 10))
