@@ -58,16 +58,31 @@ def zebra(looks, look, on_side, along, lateral, across_px, along_px):
 def patches(looks, look, atlas, along, lateral, footprint):
     """How much brighter the road is: stretches of other ages, a manhole here and there."""
     width = load(looks, look + LANE_WIDTH)
-    cell_u = floor(along / 7.3)
+    length = load(looks, look + PATCH_LENGTH)
+    cell_u = floor(along / length)
     cell_v = floor(lateral / width)
     seed_u = load(looks, look + SEED_U)
     seed_v = load(looks, look + SEED_V)
     chance = random_texel(atlas, to_int(cell_u + seed_u), to_int(cell_v + seed_v))
     patch = where(chance < 0.14, -1.0, where(chance > 0.9, 0.8, 0.0)) * load(looks, look + PATCHES)
-    hole_u = along - (cell_u + 0.5) * 7.3
+    hole_u = along - (cell_u + 0.5) * length
     hole_v = lateral - (cell_v + 0.35) * width
     hole = band(sqrt(hole_u * hole_u + hole_v * hole_v), 0.33, footprint)
     return where((chance > 0.42) & (chance < 0.47), patch - 0.55 * hole, patch)
+
+
+def drawn_out(looks, look, lateral, edge, fine, across_px):
+    """How much brighter the road is by what runs along it: wheel tracks, the seams between lanes, dirt at the kerb."""
+    width = load(looks, look + LANE_WIDTH)
+    place = lateral / width + 0.5 * load(looks, look + LANES)
+    from_middle = (place - floor(place) - 0.5) * width
+    from_middle = absolute(from_middle)
+    soft = load(looks, look + TRACK_WIDTH)
+    wheel = from_middle - 0.75
+    tracks = clamp01(1.5 - absolute(wheel) / soft) * load(looks, look + TRACKS)
+    seam = band(from_middle - 0.5 * width, 0.02, across_px) * load(looks, look + SEAM) * clamp01(0.7 + 0.5 * fine)
+    gutter = clamp01(1.0 + edge / 0.35) * load(looks, look + GUTTER)
+    return tracks - seam + gutter * (0.7 + 0.3 * fine)
 
 
 def ground_light(looks, look, atlas, x, y, lod, fine, cast):
@@ -134,8 +149,13 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel, cast
     kerb = load(looks, look + KERB)
     paved = load(looks, look + PAVEMENT_WIDTH)
     on_pavement = (edge >= 0.0) & (edge < paved)
-    u = where(on_pavement, along, x * cos - y * sin) / texel + seed_u
-    v = where(on_pavement, lateral, x * sin + y * cos) / texel + seed_v
+    stretched = load(looks, look + ROAD_STRETCH)
+    along_road = where(on_road, stretched, 0.0) > 0.0
+    u = (
+        where(along_road, along / maximum(stretched, 1.0), where(on_pavement, along, x * cos - y * sin)) / texel
+        + seed_u
+    )
+    v = where(on_pavement | along_road, lateral, x * sin + y * cos) / texel + seed_v
     layer = where(
         on_road, load(looks, look + ROAD_LAYER), where(on_pavement, 1.0 * PAVING, load(looks, look + VERGE_LAYER))
     )
@@ -143,12 +163,14 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel, cast
     lod_texel = lod - load(looks, look + LOG2_TEXEL)
     fine = texture(atlas, to_int(layer), u, v, lod_texel)
     wide = where(on_road, 1.0 * ASPHALT, 1.0 * GRASS)
-    coarse = texture(atlas, to_int(wide), 0.11 * (0.8 * u + 0.6 * v), 0.11 * (0.8 * v - 0.6 * u), lod_texel - 3.18)
+    coarse_u = where(along_road, u, 0.8 * u + 0.6 * v)
+    coarse_v = where(along_road, v, 0.8 * v - 0.6 * u)
+    coarse = texture(atlas, to_int(wide), 0.11 * coarse_u, 0.11 * coarse_v, lod_texel - 3.18)
     grain = 1.0 + contrast * fine + load(looks, look + STAIN_CONTRAST) * coarse
 
     # Road, its patches and its paint.
     patch = patches(looks, look, atlas, along, lateral, sqrt(along_px * across_px))
-    rough = grain * (1.0 + patch)
+    rough = grain * (1.0 + patch) * (1.0 + drawn_out(looks, look, lateral, edge, fine, across_px))
     red = load(looks, look + ROAD_RED) * rough
     green = load(looks, look + ROAD_GREEN) * rough
     blue = load(looks, look + ROAD_BLUE) * rough

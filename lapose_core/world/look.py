@@ -141,4 +141,14 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
     paint = rng.choice([0.05, 0.15, 0.35, 0.6], B)
     colour(t.BONNET_RED, paint * uniform(0.9, 1.3), paint, paint * uniform(0.8, 1.2))
     draw_weather(rng, look, roads, config)
+
+    # What runs along the road.
+    look[:, t.PATCH_LENGTH] = np.exp(uniform(np.log(2.5), np.log(40.0)))
+    # Traffic and rain draw things out along a road; where nothing did, texture would tell the focal length for sure.
+    look[:, t.ROAD_STRETCH] = np.where(chance(0.4), 0.0, np.exp(uniform(0.0, np.log(12.0))))
+    look[:, t.SLAB_STRETCH] = np.exp(uniform(np.log(0.4), np.log(3.0)))
+    look[:, t.TRACKS] = chance(0.6) * rng.normal(0, 0.1, B).clip(-0.25, 0.25)
+    look[:, t.TRACK_WIDTH] = uniform(0.15, 0.45)
+    look[:, t.SEAM] = chance(0.5) * uniform(0.1, 0.6)
+    look[:, t.GUTTER] = chance(0.5) * uniform(-0.4, 0.3)
     return look.astype(np.float32)

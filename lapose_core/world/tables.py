@@ -36,7 +36,7 @@ NEXT_X, NEXT_Y, NEXT_COS, NEXT_SIN = 16, 17, 18, 19
 BUILDING, CAR_BODY, CAR_CABIN, PLAIN, CROWN = 0, 1, 2, 3, 4
 
 # Look of a scene.
-LOOK_STRIDE = 96
+LOOK_STRIDE = 104
 ARC_COUNT = 0
 LANES, LANE_WIDTH, PARKING_WIDTH = 1, 2, 3
 LANE_PAINT, EDGE_PAINT, CENTRE_PAINT, DASH_PERIOD, DASH_LENGTH, LINE_HALF_WIDTH, WEAR = 4, 5, 6, 7, 8, 9, 10
@@ -64,6 +64,9 @@ OTHER_ROAD = 79
 CAST, CLOUD_TONE, HEADLIGHT, LAMPS, WET, STREAKS, STREAK_SLANT, DROPS, DROP_SIZE, NOISE, GLARE = range(80, 91)
 # Hatched shoulder: on our left (1) or right (-1); 0 for none.
 HATCHED = 91
+# Along the road: how far its texture and the pavement's slabs are drawn out, length of its patches, wheel tracks and
+# their half width, seams between lanes, dirt at the kerb.
+ROAD_STRETCH, SLAB_STRETCH, PATCH_LENGTH, TRACKS, TRACK_WIDTH, SEAM, GUTTER = range(92, 99)
 
 # Texture atlas: square layers of `ATLAS_SIZE` texels with all their mip levels, one after the other.
 ATLAS_SIZE = 512

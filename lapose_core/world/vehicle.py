@@ -151,7 +151,8 @@ def _speed_profile(
 def _body(rng: np.random.Generator, s_BN: np.ndarray, acceleration_BN: np.ndarray, lateral_BN: np.ndarray):
     """Pitch, roll and heave of the body: springs (1.4 Hz) driven by accelerations and by the road under four wheels."""
     B = len(s_BN)
-    rough = np.exp(rng.normal(np.log(0.006), 0.7, (B, 1)))  # metres
+    # Metres; from a new road to a bad one, so that the size of the shaking does not tell the focal length.
+    rough = np.exp(rng.normal(np.log(0.003), 1.1, (B, 1)))
     axles = np.concatenate([s_BN + _WHEELBASE_M, s_BN], axis=1)
     (front_left, rear_left), (front_right, rear_right) = (
         np.split(rough * smooth_noise(rng, axles, rng.uniform(4, 9, B)), 2, axis=1) for _ in range(2)

@@ -48,11 +48,39 @@ def test_a_road_without_crossings_is_no_crossing_street_and_has_its_lines():
         assert side_edge == t.NOTHING
         _, tx, ty = surfaces.arc_along(arcs, row, x, y)
         line = 0.5 * look[t.LANES] * look[t.LANE_WIDTH] - 0.2
-        red = []
-        for left in (line, line - 0.5):
-            px, py = x - (left - lateral) * ty, y + (left - lateral) * tx
-            red.append(ground.ground_colour(arcs, 0, look, 0, atlas, px, py, 0.0, 0.0, -1.0, 0.01, 0.0, 0.0)[0])
-        assert red[0] > 1.2 * red[1]
+        px, py = x - (line - lateral) * ty, y + (line - lateral) * tx
+        bare = look.copy()
+        bare[t.EDGE_PAINT] = 0.0
+        red, without = (red_from_above(arcs, table, atlas, px, py) for table in (look, bare))
+        assert red > 1.2 * without
+
+
+def test_a_road_that_traffic_drew_out_varies_less_along_it_than_across():
+    clips = sample_clips(np.random.default_rng(1), 6, WorldConfig(turning_share=0.0), frames=2)
+    atlas = texture_atlas().astype(int)
+    steps = np.arange(-20, 20) * 0.03
+    rough = {}
+    for stretch in (0.0, 10.0):
+        ratios = []
+        for b in range(6):
+            arcs, look = clips.arcs_BAC[b].astype(float).ravel(), clips.looks_BC[b].astype(float)
+            look[[t.ROAD_STRETCH, t.PATCHES, t.TRACKS, t.SEAM, t.GUTTER, t.WET, t.SHADOW]] = stretch, 0, 0, 0, 0, 0, 0
+            look[[t.LANE_PAINT, t.EDGE_PAINT, t.CENTRE_PAINT]] = 0.0
+            x, y = clips.cameras_BTC[b, 0, t.POSITION : t.POSITION + 2].astype(float)
+            _, _, row, _, _, _ = surfaces.nearest_streets(arcs, 0, int(look[t.ARC_COUNT]), x, y)
+            _, tx, ty = surfaces.arc_along(arcs, row, x, y)
+            along, across = (
+                np.array([red_from_above(arcs, look, atlas, x + s * dx, y + s * dy) for s in steps])
+                for dx, dy in ((tx, ty), (-ty, tx))
+            )
+            ratios.append(np.abs(np.diff(along)).mean() / np.abs(np.diff(across)).mean())
+        rough[stretch] = np.median(ratios)
+    assert rough[0.0] > 0.6
+    assert rough[10.0] < 0.5 * rough[0.0]
+
+
+def red_from_above(arcs: np.ndarray, look: np.ndarray, atlas: np.ndarray, x: float, y: float) -> float:
+    return ground.ground_colour(arcs, 0, look, 0, atlas, x, y, 0.0, 0.0, -1.0, 0.01, 0.0, 0.0)[0]
 
 
 @given(st.floats(-10, 10), st.floats(-10, 10))
