@@ -1,0 +1,77 @@
+"""Fits a `Calibration` to samples: what a Student's t finds most likely, then widened until a Gaussian covers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from lapose_core.calibration.samples import Samples
+from lapose_core.errors import LaposeError
+from lapose_core.evaluation.coverage import NOMINAL, Coverage, measure_coverage, motion_errors, squared_distance
+from lapose_core.runtime.calibration import Calibration
+
+#: Fewer clips than this say nothing of the rare errors.
+LEAST_CLIPS = 20
+#: Degrees of freedom: outliers, which every clip has, decide nothing.
+_FREEDOM = 6.0
+#: Of `Calibration.numbers`: what the growths and all else may be. Doubt never shrinks where a picture gets worse.
+_BOUNDS = [(-4.0, 4.0)] * 6 + 2 * [(-0.6, 0.6), (0.0, 2.0), (0.0, 3.0), (0.0, 2.0)] + [(0.0, 0.6), (-0.8, 0.8)]
+#: Standard deviations of a prior around no correction, so that what the samples do not tell stays out.
+_PRIOR = np.array([1.0] * 6 + 2 * [0.3, 1.0, 1.0, 0.5] + [0.3, 0.5])
+
+
+def fit_calibration(samples: Samples) -> Calibration:
+    """The calibration under which the samples' errors are as large as they are said to be.
+
+    Raises LaposeError for too few clips.
+    """
+    clips = len(np.unique(samples.clip_S))
+    if clips < LEAST_CLIPS:
+        raise LaposeError(f"{clips} clips are too few to calibrate with: give {LEAST_CLIPS} or more")
+    error_S6 = motion_errors(samples.poses_S44, samples.truth_S44)
+
+    def surprise(numbers: np.ndarray) -> float:
+        covariance_S66 = covariances(Calibration.from_numbers(numbers), samples)
+        _, log_volume_S = np.linalg.slogdet(covariance_S66)
+        distance_S = squared_distance(error_S6, covariance_S66) / (_FREEDOM - 2)
+        likelihood_S = 0.5 * log_volume_S + 0.5 * (_FREEDOM + 6) * np.log1p(distance_S)
+        # The steps of a clip have their errors in common: a clip counts as two.
+        return float(likelihood_S.mean() * 2 * clips + 0.5 * np.sum((numbers / _PRIOR) ** 2))
+
+    start = Calibration().numbers()
+    found = minimize(surprise, start, method="L-BFGS-B", bounds=_BOUNDS, options={"maxiter": 60})
+    return _covering(Calibration.from_numbers(found.x), samples, error_S6)
+
+
+def covariances(calibration: Calibration, samples: Samples) -> np.ndarray:
+    """Calibrated covariances (S, 6, 6) of samples."""
+    return calibration.covariance(samples.poses_S44, samples.variance_S6, samples.intervals_S, samples.sight_S)
+
+
+def _covering(calibration: Calibration, samples: Samples, error_S6: np.ndarray) -> Calibration:
+    """Wider or narrower as a whole, translation and rotation each, until the shares inside come nearest to nominal."""
+    widths = np.exp(np.linspace(-0.7, 0.7, 29))
+    by_width = [
+        measure_coverage(error_S6, covariances(_widened(calibration, width, width), samples)) for width in widths
+    ]
+    misses_translation, misses_rotation = (
+        [_miss(getattr(coverage, part)) for coverage in by_width] for part in ("translation", "rotation")
+    )
+    return _widened(calibration, widths[np.argmin(misses_translation)], widths[np.argmin(misses_rotation)])
+
+
+def _widened(calibration: Calibration, translation: float, rotation: float) -> Calibration:
+    wide = np.array(calibration.factors) * np.repeat([translation, rotation], 3)
+    return replace(calibration, factors=tuple(map(float, wide)), scale_share=calibration.scale_share * translation)
+
+
+def _miss(shares: tuple[float, ...]) -> float:
+    return float(np.max(np.abs(np.subtract(shares, NOMINAL))))
+
+
+def coverage_of(calibration: Calibration, samples: Samples) -> Coverage:
+    """Coverage of the samples' errors by their calibrated covariances."""
+    error_S6 = motion_errors(samples.poses_S44, samples.truth_S44)
+    return measure_coverage(error_S6, covariances(calibration, samples))
