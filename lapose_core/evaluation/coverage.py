@@ -32,7 +32,7 @@ class Coverage:
 
 
 def motion_errors(estimated_S44: np.ndarray, truth_S44: np.ndarray) -> np.ndarray:
-    """Errors (S, 6) of motions, as `Motion.covariance` has them: translation and rotation vector that lead to the truth."""
+    """Errors (S, 6) of motions, as `Motion.covariance` has them: translation and rotation vector to the truth."""
     turn_S33 = truth_S44[:, :3, :3] @ np.swapaxes(estimated_S44[:, :3, :3], -1, -2)
     return np.concatenate([truth_S44[:, :3, 3] - estimated_S44[:, :3, 3], rotation_vector_of(turn_S33)], axis=-1)
 

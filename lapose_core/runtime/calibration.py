@@ -122,11 +122,10 @@ class Calibration(StoredConfig):
         )
         spread_S2 = deviation_S6.reshape(-1, 2, 3) ** np.array([self.translation.spread, self.rotation.spread])[:, None]
         deviation_S6 = deviation_S6 * self.factors * (spread_S2 * np.exp(growth_S2)[..., None]).reshape(-1, 6)
+        deviation_S6 = np.maximum(deviation_S6, SMALLEST_VARIANCE**0.5)
         covariance_S66 = deviation_S6[:, :, None] * self._correlation() * deviation_S6[:, None, :]
-        covariance_S66[:, :3, :3] += (
-            self.scale_share**2 * translation_S3[:, :, None] * translation_S3[:, None, :]
-        )
-        return covariance_S66 + SMALLEST_VARIANCE * np.eye(6)
+        covariance_S66[:, :3, :3] += self.scale_share**2 * translation_S3[:, :, None] * translation_S3[:, None, :]
+        return covariance_S66
 
     def _correlation(self) -> np.ndarray:
         correlation = np.eye(6)

@@ -23,7 +23,8 @@ _ROWS = 160
 #: Grey levels, standard deviation: below are a covered lens, glare and thick fog; a lit street at night is above.
 _LEAST_CONTRAST = 3.0
 
-#: Slope from the pixels beside; and what smooth brightness does not answer, six times noise of one grey level (Immerkaer 1996).
+#: Slope from the pixels beside; and what answers noise of one grey level by six, smooth brightness by none (Immerkaer
+#: 1996).
 SLOPE = np.array([[-0.5, 0.0, 0.5]], np.float32)
 _ROUGHNESS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
