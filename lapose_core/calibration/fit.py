@@ -16,10 +16,11 @@ from lapose_core.runtime.calibration import Calibration
 LEAST_CLIPS = 20
 #: Degrees of freedom: outliers, which every clip has, decide nothing.
 _FREEDOM = 6.0
-#: Of `Calibration.numbers`: what the growths and all else may be. Doubt never shrinks where a picture gets worse.
-_BOUNDS = [(-4.0, 4.0)] * 6 + 2 * [(-0.6, 0.6), (0.0, 2.0), (0.0, 3.0), (0.0, 2.0)] + [(0.0, 0.6), (-0.8, 0.8)]
-#: Standard deviations of a prior around no correction, so that what the samples do not tell stays out.
-_PRIOR = np.array([1.0] * 6 + 2 * [0.3, 1.0, 1.0, 0.5] + [0.3, 0.5])
+#: Of `Calibration.numbers`: what each may be. Doubt never shrinks where it gets harder to see.
+_BOUNDS = [(-3.0, 3.0)] * 6 + 2 * [(0.1, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)] + [(0.0, 0.6)] * 2 + [(-0.8, 0.8)]
+#: Middle and standard deviation of what is believed before any sample is seen, where few tell.
+_BELIEVED = np.array([0.0] * 6 + 2 * [0.5, 1.0, 0.5, 0.5] + [0.0, 0.0, 0.0])
+_BELIEF = np.array([1.0] * 6 + 2 * [0.2, 0.5, 0.5, 0.5] + [0.3, 0.3, 0.5])
 
 
 def fit_calibration(samples: Samples) -> Calibration:
@@ -38,16 +39,17 @@ def fit_calibration(samples: Samples) -> Calibration:
         distance_S = squared_distance(error_S6, covariance_S66) / (_FREEDOM - 2)
         likelihood_S = 0.5 * log_volume_S + 0.5 * (_FREEDOM + 6) * np.log1p(distance_S)
         # The steps of a clip have their errors in common: a clip counts as two.
-        return float(likelihood_S.mean() * 2 * clips + 0.5 * np.sum((numbers / _PRIOR) ** 2))
+        return float(likelihood_S.mean() * 2 * clips + 0.5 * np.sum(((numbers - _BELIEVED) / _BELIEF) ** 2))
 
-    start = Calibration().numbers()
-    found = minimize(surprise, start, method="L-BFGS-B", bounds=_BOUNDS, options={"maxiter": 60})
+    found = minimize(surprise, _BELIEVED + 0.1, method="L-BFGS-B", bounds=_BOUNDS, options={"maxiter": 60})
     return _covering(Calibration.from_numbers(found.x), samples, error_S6)
 
 
 def covariances(calibration: Calibration, samples: Samples) -> np.ndarray:
     """Calibrated covariances (S, 6, 6) of samples."""
-    return calibration.covariance(samples.poses_S44, samples.variance_S6, samples.intervals_S, samples.sight_S)
+    return calibration.covariance(
+        samples.poses_S44, samples.variance_S6, samples.intervals_S, samples.sight_S, samples.turn_S
+    )
 
 
 def _covering(calibration: Calibration, samples: Samples, error_S6: np.ndarray) -> Calibration:
@@ -64,7 +66,12 @@ def _covering(calibration: Calibration, samples: Samples, error_S6: np.ndarray) 
 
 def _widened(calibration: Calibration, translation: float, rotation: float) -> Calibration:
     wide = np.array(calibration.factors) * np.repeat([translation, rotation], 3)
-    return replace(calibration, factors=tuple(map(float, wide)), scale_share=calibration.scale_share * translation)
+    return replace(
+        calibration,
+        factors=tuple(map(float, wide)),
+        scale_share=calibration.scale_share * translation,
+        straight_share=calibration.straight_share * translation,
+    )
 
 
 def _miss(shares: tuple[float, ...]) -> float:

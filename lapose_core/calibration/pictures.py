@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 #: Share of the clips that are as a good camera gives them.
-_GOOD_SHARE = 0.6
+_GOOD_SHARE = 0.5
 
 
 def spoil(rng: np.random.Generator, frames_THWC: np.ndarray) -> np.ndarray:

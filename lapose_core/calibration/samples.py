@@ -12,6 +12,8 @@ from typing_extensions import Self
 from lapose_core.calibration.pictures import spoil
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.calibration import turn_of
+from lapose_core.runtime.estimate import view_step
 from lapose_core.runtime.view import look
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
@@ -19,7 +21,7 @@ from lapose_core.world.config import WorldConfig
 #: Any camera, mounted anywhere: users have more of them than training. Standing still has a rule of its own.
 _WORLD = WorldConfig(standing_share=0.0, tail_share=0.3, fov_x_usual_share=0.3, principal_point=(0.016, 0.012))
 #: Share of the clips whose frames are further apart in time than training has them, or whose vehicle is faster.
-_SLOW_SHARE, _FAST_SHARE = 0.08, 0.06
+_SLOW_SHARE, _FAST_SHARE = 0.1, 0.1
 _SLOW_RATE_HZ, _FASTER = (0.4, 1.0), (1.5, 3.0)
 #: Clips drawn at a time, of one kind each.
 _BLOCK = 4
@@ -30,6 +32,7 @@ class Samples:
     """S steps, those of a window as the pose head decodes them together; see `Calibration.covariance`.
 
     Attributes:
+        turn_S: of each step's window.
         clip_S: number of each step's clip.
     """
 
@@ -37,6 +40,7 @@ class Samples:
     variance_S6: np.ndarray
     intervals_S: np.ndarray
     sight_S: np.ndarray
+    turn_S: np.ndarray
     truth_S44: np.ndarray
     clip_S: np.ndarray
 
@@ -95,18 +99,22 @@ def _decoded(
     views = [look(frame, backend.config) for frame in frames_THWC]
     features = [backend.tokenize(backend.prepare(frame)) for frame in frames_THWC]
     steps = range(len(intervals_S))
+    seen = [view_step(views[i], views[i + 1], float(intervals_S[i])) for i in steps]
     if backend.config.context_frames == 2:
         pairs = [backend.infer_actions(features[i : i + 2], intervals_S[i : i + 1]) for i in steps]
         actions_SK = np.concatenate(pairs)
     else:
         actions_SK = backend.infer_actions(features, intervals_S)
     decoded = backend.decode_motions(actions_SK, intervals_S)
+    poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     samples = Samples(
-        make_pose(decoded.translation_S3, decoded.quaternion_S4),
+        poses_S44,
         decoded.variance_S6.astype(np.float64),
         intervals_S,
-        np.array([min(views[i].sight, views[i + 1].sight) for i in steps]),
+        np.array([step.sight for step in seen]),
+        np.full(len(intervals_S), turn_of(poses_S44)),
         truth_S44,
         np.full(len(intervals_S), clip),
     )
-    return samples.select(np.array([not (views[i].is_blind or views[i + 1].is_blind) for i in steps]))
+    # Where the pictures overrule the model, nothing is left to calibrate.
+    return samples.select(np.array([not (step.is_blind or step.is_still) for step in seen]))

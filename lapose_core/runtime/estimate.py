@@ -9,6 +9,7 @@ import numpy as np
 
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.calibration import turn_of
 from lapose_core.runtime.stillness import is_still
 from lapose_core.runtime.view import View
 
@@ -16,6 +17,9 @@ from lapose_core.runtime.view import View
 UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS = 15.0, 0.2
 #: Of a step at rest, metres and radians: what creeping that goes unseen, and trembling, leave. Never zero.
 _AT_REST_M, _AT_REST_RAD = 2e-3, 1e-4
+
+#: A model that sees more than walking pace is not overruled: a bonnet or a dirty lens stands still as well.
+_WALKING_MPS = 2.0
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,13 @@ def estimate_motions(
     """
     decoded = backend.decode_motions(actions_SK, intervals_S)
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
+    speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])
-    covariance_S66 = backend.calibration.covariance(poses_S44, decoded.variance_S6, intervals_S, sight_S)
+    covariance_S66 = backend.calibration.covariance(
+        poses_S44, decoded.variance_S6, intervals_S, sight_S, turn_of(poses_S44)
+    )
     for step, view in enumerate(views_S):
-        if view.is_still:
+        if view.is_still and speed_S[step] < _WALKING_MPS:
             poses_S44[step] = np.eye(4)
             covariance_S66[step] = np.diag(np.repeat([_AT_REST_M**2, _AT_REST_RAD**2], 3))
         if view.is_blind:

@@ -1,9 +1,9 @@
 """Whether the camera stands still between two frames, by their pictures alone.
 
-The model's motions of a parked car are small, but so are those of a creeping one.
-Each tile of the picture tells by how much it moved, and how well that is known (least squares on brightness, Lucas and
-Kanade 1981, with a gain and an offset of its own for light that changes). Creeping forward moves the ground in a pattern
-of its own; how far is what most tiles agree on. Traffic moves other tiles, otherwise, and is outvoted.
+The model's motions of a parked car are small, but so are those of a creeping one. Each tile of the picture tells by how
+much it moved, and how well that is known (least squares on brightness, Lucas and Kanade 1981, with a gain and an offset
+of its own for light that changes). Creeping forward moves the ground in a pattern of its own; how far is what most
+tiles agree on. Traffic moves other tiles, otherwise, and is outvoted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _TREMBLING = 0.15
 #: A tile is worth asking if its shift is known to so many pixels; still, if its noise and this explain the shift.
 _KNOWN, _UNMOVED = 0.15, 0.03
 #: Share of the tiles that must be worth asking, and of those the share that must be still.
-_LEAST_ASKED, _LEAST_STILL = 0.12, 0.6
+_LEAST_ASKED, _LEAST_STILL = 0.2, 0.6
+#: What is left over in the quieter quarter of the tiles, and so many times as much, is noise.
+_QUIET = 3.0
 #: Pixels that smoothing has left independent, of all.
 _INDEPENDENT = 1 / 8
 #: Shift that the least squares leave even in a sharp picture, pixels.
@@ -37,12 +39,14 @@ def is_still(previous: View, current: View, interval_s: float) -> bool:
     """Whether the camera stood still from one view to the next; False where the pictures do not tell."""
     if previous.is_blind or current.is_blind:
         return False
-    shift_N2, covariance_N22 = _tile_shifts(previous.grey_HW, current.grey_HW)
+    shift_N2, covariance_N22, left_N = _tile_shifts(previous.grey_HW, current.grey_HW)
     noise_N = np.sqrt(np.trace(covariance_N22, axis1=-2, axis2=-1))
-    asked_N = noise_N < _KNOWN
+    # A tile that could tell but that no shift explains has changed altogether: that is no reason not to ask it.
+    could_N = noise_N * np.sqrt(np.minimum(1.0, _QUIET * np.quantile(left_N, 0.25) / left_N))
+    asked_N = could_N < _KNOWN
     if asked_N.mean() < _LEAST_ASKED:
         return False
-    unmoved_N = np.linalg.norm(shift_N2, axis=-1) < 3 * noise_N + _UNMOVED
+    unmoved_N = (noise_N < _KNOWN) & (np.linalg.norm(shift_N2, axis=-1) < 3 * noise_N + _UNMOVED)
     if unmoved_N[asked_N].mean() < _LEAST_STILL:
         return False
     crept, deviation = _common_motion(shift_N2, covariance_N22, previous.grey_HW.shape)
@@ -50,8 +54,8 @@ def is_still(previous: View, current: View, interval_s: float) -> bool:
     return bool(np.all(np.abs(crept) + 2 * deviation < limits))
 
 
-def _tile_shifts(before_HW: np.ndarray, after_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far each tile has moved, pixels (N, 2), and the covariance (N, 2, 2) of that."""
+def _tile_shifts(before_HW: np.ndarray, after_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far each tile has moved, pixels (N, 2), the covariance (N, 2, 2) of that, and the variance (N,) left over."""
     before, after = (cv2.GaussianBlur(grey, (0, 0), 0.8) for grey in (before_HW, after_HW))
     middle, change = 0.5 * (before + after), after - before
     terms = [-cv2.filter2D(middle, -1, SLOPE), -cv2.filter2D(middle, -1, SLOPE.T), middle, np.ones_like(middle)]
@@ -62,7 +66,7 @@ def _tile_shifts(before_HW: np.ndarray, after_HW: np.ndarray) -> tuple[np.ndarra
     found_N4 = np.einsum("nij,nj->ni", inverse_N44, right_N4)
     left_N = np.maximum(tile_means(change * change).ravel() - np.sum(found_N4 * right_N4, axis=-1), 0.05)
     noise_N = left_N / (TILE * TILE * _INDEPENDENT)
-    return found_N4[:, :2], inverse_N44[:, :2, :2] * noise_N[:, None, None]
+    return found_N4[:, :2], inverse_N44[:, :2, :2] * noise_N[:, None, None], left_N
 
 
 def _common_motion(
