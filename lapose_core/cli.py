@@ -141,7 +141,7 @@ def evaluate(
 @app.command()
 def calibrate(
     model: Annotated[str, typer.Argument(help="A model folder, or the name of a shipped one.")] = "compact",
-    clips: Annotated[int, typer.Option("--clips", help="Rendered clips to fit on; some of their pictures bad.")] = 240,
+    clips: Annotated[int, typer.Option("--clips", help="Rendered clips to fit on; some of their pictures bad.")] = 200,
     seed: Annotated[int, typer.Option("--seed", help="Another number, other clips.", min=0)] = 0,
     backend: BackendOption = "auto",
     quiet: QuietOption = False,

@@ -40,7 +40,7 @@ class CalibrationSummary:
 
 
 def calibrate(
-    model_dir: Path, *, clips: int = 240, seed: int = 0, backend: str = "auto", progress: bool = True
+    model_dir: Path, *, clips: int = 200, seed: int = 0, backend: str = "auto", progress: bool = True
 ) -> CalibrationSummary:
     """Fit a model's calibration on rendered clips, and write it into its folder.
 

@@ -18,8 +18,8 @@ UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS = 15.0, 0.2
 #: Of a step at rest, metres and radians: what creeping that goes unseen, and trembling, leave. Never zero.
 _AT_REST_M, _AT_REST_RAD = 2e-3, 1e-4
 
-#: A model that sees more than walking pace is not overruled: a bonnet or a dirty lens stands still as well.
-_WALKING_MPS = 2.0
+#: A model that sees the vehicle move faster is not overruled: a bonnet or a dirty lens stands still as well.
+_SLOW_MPS = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def estimate_motions(
         poses_S44, decoded.variance_S6, intervals_S, sight_S, turn_of(poses_S44)
     )
     for step, view in enumerate(views_S):
-        if view.is_still and speed_S[step] < _WALKING_MPS:
+        if view.is_still and speed_S[step] < _SLOW_MPS:
             poses_S44[step] = np.eye(4)
             covariance_S66[step] = np.diag(np.repeat([_AT_REST_M**2, _AT_REST_RAD**2], 3))
         if view.is_blind:
