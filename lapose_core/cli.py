@@ -163,6 +163,22 @@ def evaluate(
         write_atomically(json, lambda path: path.write_text(report.to_json() + "\n"))
 
 
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A model folder, or the name of a shipped one.")] = "compact",
+    clips: Annotated[int, typer.Option("--clips", help="Rendered clips to fit on; some of their pictures bad.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", help="Another number, other clips.", min=0)] = 0,
+    backend: BackendOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Make the model's variances honest: fits a few factors on rendered clips, writes MODEL/calibration.json."""
+    _need("numba", "world")
+    from lapose_core.calibration.calibrate import calibrate as calibrate_model
+    from lapose_core.models import find_model
+
+    typer.echo(calibrate_model(find_model(model), clips=clips, seed=seed, backend=backend, progress=not quiet))
+
+
 @train.command("pose")
 def train_pose(
     config: ConfigOption,

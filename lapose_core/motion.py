@@ -15,8 +15,8 @@ class Motion:
         stamp_from_ns, stamp_to_ns: stamps of the two frames, integer nanoseconds.
         pose_from_to: (4, 4) pose of the newer camera in the older one; metres, optical axes
             (x right, y down, z forward).
-        variance: (6,) of the translation (x y z, m^2) and of the rotation vector (x y z, rad^2), in the
-            older camera's axes; never zero.
+        covariance: (6, 6) of the translation (x y z, m^2) and of the rotation vector (x y z, rad^2), in the
+            older camera's axes; never singular. Errors are as likely as it says under a Gaussian.
         scale_m: the clip's metric scale, the mean step length of the window, metres (paper, "metric scale token").
         fov_x_rad: horizontal field of view of the whole source image, radians.
         action: (K,) latent action of the step, float32.
@@ -25,10 +25,15 @@ class Motion:
     stamp_from_ns: int
     stamp_to_ns: int
     pose_from_to: np.ndarray
-    variance: np.ndarray
+    covariance: np.ndarray
     scale_m: float
     fov_x_rad: float
     action: np.ndarray
+
+    @property
+    def variance(self) -> np.ndarray:
+        """(6,): the covariance's diagonal."""
+        return np.diagonal(self.covariance)
 
     @property
     def interval_s(self) -> float:

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from lapose_core.data.preprocess import source_fov_x
-from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, Features
+from lapose_core.runtime.estimate import StepView, estimate_motions, unseen_variance, view_step
+from lapose_core.runtime.view import View, look
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class ClipEstimate:
 
     Attributes:
         motions_S44: pose of each frame in the one before; metres, optical axes.
+        covariance_S66: of the motions, see `Motion`; None where the method does not tell.
         fov_x_rad: horizontal field of view of the source image, or None where the method does not tell.
     """
 
     motions_S44: np.ndarray
     fov_x_rad: float | None = None
+    covariance_S66: np.ndarray | None = None
 
 
 class Method(Protocol):
@@ -45,7 +48,7 @@ class Method(Protocol):
 
 
 class LaPose:
-    """The model: tokens of a frame, the latent action of a pair, the pose head over a clip."""
+    """The model: tokens and view of a frame, the latent action of a pair, the pose head over a clip."""
 
     name = "lapose"
 
@@ -53,18 +56,26 @@ class LaPose:
         self._backend = backend
         self._image_size_HW = (0, 0)
 
-    def describe(self, image_HWC: np.ndarray) -> Features:
+    def describe(self, image_HWC: np.ndarray) -> tuple[Features, View]:
         self._image_size_HW = image_HWC.shape[:2]
-        return self._backend.tokenize(self._backend.prepare(image_HWC))
+        features = self._backend.tokenize(self._backend.prepare(image_HWC))
+        return features, look(image_HWC, self._backend.config)
 
-    def compare(self, previous: Features, current: Features, interval_s: float) -> np.ndarray:
-        return self._backend.infer_actions([previous, current], np.array([interval_s]))[0]
+    def compare(
+        self, previous: tuple[Features, View], current: tuple[Features, View], interval_s: float
+    ) -> tuple[np.ndarray, StepView]:
+        action = self._backend.infer_actions([previous[0], current[0]], np.array([interval_s]))[0]
+        return action, view_step(previous[1], current[1], interval_s)
 
-    def estimate(self, steps: list[np.ndarray], intervals_S: np.ndarray, truth_S44: np.ndarray) -> ClipEstimate:
-        decoded = self._backend.decode_motions(np.stack(steps), intervals_S)
+    def estimate(
+        self, steps: list[tuple[np.ndarray, StepView]], intervals_S: np.ndarray, truth_S44: np.ndarray
+    ) -> ClipEstimate:
+        actions, views = zip(*steps, strict=True)
+        motions = estimate_motions(self._backend, np.stack(actions), intervals_S, views, unseen_variance())
         height, width = self._image_size_HW
-        fov_x_model = float(np.mean(decoded.fov_x_S))
+        fov_x_model = float(np.mean(motions.fov_x_S))
         return ClipEstimate(
-            make_pose(decoded.translation_S3, decoded.quaternion_S4),
+            motions.poses_S44,
             source_fov_x(fov_x_model, width, height, self._backend.config),
+            motions.covariance_S66,
         )

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from lapose_core.data.source import Intrinsics, Source
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.baselines import baselines
+from lapose_core.evaluation.coverage import NOMINAL, Coverage, measure_coverage, motion_errors
 from lapose_core.evaluation.drift import Drift, measure_drift
 from lapose_core.evaluation.method import ClipEstimate, LaPose, Method
 from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, is_parked, score_clip, summarize
@@ -31,12 +32,14 @@ class Row:
         summary: over the windows.
         median_fov_error_deg: median absolute error of the horizontal field of view; None if method or source lack it.
         drift: over the whole sequence, run frame by frame; None if it does not move.
+        coverage: of the errors of all steps of the windows by their covariances; None where the method gives none.
     """
 
     method: str
     summary: Summary
     median_fov_error_deg: float | None
     drift: Drift | None
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Report:
         return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return "\n".join([*self._heading(), "", *self._window_table(), "", *self._drift_table()])
+        tables = [self._window_table(), self._drift_table(), self._coverage_table()]
+        return "\n".join([*self._heading(), *(line for table in tables if table for line in ("", *table))])
 
     def _heading(self) -> list[str]:
         return [
@@ -119,6 +123,22 @@ class Report:
                 cells,
             ),
             f"{drifts[0].distance_m:.0f} m; drift and rotation are means over {drifts[0].segments_text()}",
+        ]
+
+    def _coverage_table(self) -> list[str]:
+        covered = {row.method: row.coverage for row in self.rows if row.coverage is not None}
+        if not covered:
+            return []
+        parts = ("motion", "translation", "rotation")
+        headings = [[part for part in parts for _ in NOMINAL], [f"{100 * share:g} %" for share in NOMINAL] * len(parts)]
+        cells = [
+            [f"{100 * share:.1f}" for part in parts for share in getattr(coverage, part)]
+            for coverage in covered.values()
+        ]
+        steps = next(iter(covered.values())).steps
+        return [
+            *text_table("% of the errors inside", headings, list(covered), cells),
+            f"the ellipsoids of the covariances that are to hold so many; {steps} steps, each in several windows",
         ]
 
 
@@ -194,11 +214,20 @@ def _evaluate_method(
     for indices in tqdm(windows, method.name, unit="window", disable=not progress):
         estimates.append(estimate_clip(method, findings, truth, indices))
         scores.append(score_clip(estimates[-1].motions_S44, truth.select(indices).motions()))
+    covariances = [estimate.covariance_S66 for estimate in estimates if estimate.covariance_S66 is not None]
+    coverage = None
+    if covariances:
+        errors = [
+            motion_errors(estimate.motions_S44, truth.select(indices).motions())
+            for estimate, indices in zip(estimates, windows, strict=True)
+        ]
+        coverage = measure_coverage(np.concatenate(errors), np.concatenate(covariances))
     return Row(
         method=method.name,
         summary=summarize(scores),
         median_fov_error_deg=_median_fov_error_deg(estimates, intrinsics),
         drift=measure_drift(estimate_sequence(method, findings, truth, sequence), truth.poses[sequence]),
+        coverage=coverage,
     )
 
 

@@ -17,6 +17,7 @@ from lapose_core.export.rewrite import rewrite_graph
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.graphs import Graph, model_graphs
 from lapose_core.model.lapose import LAPose, load_weights
+from lapose_core.runtime.calibration import CALIBRATION_FILE
 from lapose_core.training.checkpoint import load_checkpoint
 
 #: With GELU as one operator.
@@ -38,7 +39,7 @@ def export_model(model: LAPose, folder: Path) -> list[Path]:
     """Write `config.json`, `weights.safetensors` and the graphs of `model/graphs.py` into `folder`; returns the paths.
 
     Weights are rounded to half precision once, then stored so and computed with in float32: files of half the size, and
-    every backend has the same numbers.
+    every backend has the same numbers. A calibration in the folder is removed: it belonged to other weights.
     """
     from safetensors.torch import save_file
 
@@ -46,6 +47,7 @@ def export_model(model: LAPose, folder: Path) -> list[Path]:
     for parameter in model.parameters():
         parameter.data = parameter.data.half().float()
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / CALIBRATION_FILE).unlink(missing_ok=True)  # that of other weights
     for graph in model_graphs(model):
         _export(graph, folder / f"{graph.name}.onnx", model.config.clip_length)
     model.config.save(folder / "config.json")

@@ -51,7 +51,7 @@ def body_odometry(odometry: Odometry, pose_body_camera: np.ndarray) -> BodyOdome
         interval_s = odometry.motion.interval_s
         step = _carried(odometry.motion.pose_from_to, pose_body_camera)
         twist = se3_logarithm(step) / interval_s
-        step_covariance = _carried_covariance(np.diag(odometry.motion.variance), step, pose_body_camera)
+        step_covariance = _carried_covariance(odometry.motion.covariance, step, pose_body_camera)
         twist_covariance = step_covariance / interval_s**2
     return BodyOdometry(odometry.stamp_ns, pose, covariance, twist, twist_covariance)
 

@@ -10,13 +10,13 @@ from lapose_core.data.preprocess import PrincipalPoint, source_fov_x
 from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
-from lapose_core.geometry import adjoint, make_pose
+from lapose_core.geometry import adjoint
 from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.calibration import SMALLEST_VARIANCE
+from lapose_core.runtime.estimate import UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS, estimate_motions, unseen_variance
+from lapose_core.runtime.view import look
 from lapose_core.runtime.window import Window
-
-#: Nothing is known better than this (m^2 and rad^2; 0.1 mm, 0.006 degrees): a covariance of zero breaks filters.
-_SMALLEST_VARIANCE = 1e-8
 
 
 class StaleFrameError(LaposeError):
@@ -29,15 +29,19 @@ class OdometerConfig:
 
     Attributes:
         max_gap_s: a longer time between frames starts a new window; the pose stays.
-        gap_speed_mps, gap_turn_radps: standard deviations of the unknown motion in such a gap. The pose's variance
-            grows by (speed * gap)^2 in each direction and by (turn * gap)^2 about each axis.
+        gap_speed_mps, gap_turn_radps: standard deviations of the unknown motion in such a gap, and while the camera
+            is blind. Variances grow by (speed * seconds)^2 in each direction and by (turn * seconds)^2 about each axis.
         principal_point: where the camera's optical axis meets the image (x, y), pixels; None is the image's middle.
     """
 
     max_gap_s: float = 2.5
-    gap_speed_mps: float = 15.0
-    gap_turn_radps: float = 0.2
+    gap_speed_mps: float = UNSEEN_SPEED_MPS
+    gap_turn_radps: float = UNSEEN_TURN_RADPS
     principal_point: PrincipalPoint = None
+
+    def unseen_variance(self, seconds: float) -> np.ndarray:
+        """Variances (6,) of a motion that nobody has seen; the same in all axes."""
+        return unseen_variance(self.gap_speed_mps, self.gap_turn_radps) * seconds**2
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Odometer:
 
     def reset(self) -> None:
         """Forget everything: the next frame is the origin."""
-        self._track = Track(self._empty_window, np.eye(4), _SMALLEST_VARIANCE * np.eye(6))
+        self._track = Track(self._empty_window, np.eye(4), SMALLEST_VARIANCE * np.eye(6))
         self._newest = self._track  # that of a measured frame, where one came last
 
     def take_frame(self, frame: Frame, steps: FrameSampler) -> Odometry:
@@ -136,7 +140,8 @@ class Odometer:
         track = self._track_until(frame.stamp_ns)
         prepared = self.backend.prepare(frame.image_HWC, self.config.principal_point)
         features = self.backend.tokenize(prepared)
-        window = track.window.extended(features, frame.stamp_ns, self.backend.infer_actions)
+        view = look(frame.image_HWC, self.backend.config, self.config.principal_point)
+        window = track.window.extended(features, view, frame.stamp_ns, self.backend.infer_actions)
         if not window.actions:
             return replace(track, window=window)
         motion = self._newest_motion(window, frame)
@@ -145,15 +150,17 @@ class Odometer:
 
     def _newest_motion(self, window: Window, frame: Frame) -> Motion:
         """Decode the whole window, because its steps tell the scale together, and take the last step."""
-        decoded = self.backend.decode_motions(window.actions_SK, window.intervals_S)
+        motions = estimate_motions(
+            self.backend, window.actions_SK, window.intervals_S, window.steps, self.config.unseen_variance(1.0)
+        )
         height, width = frame.image_HWC.shape[:2]
-        fov_x_model, principal_point = float(decoded.fov_x_S[-1]), self.config.principal_point
+        fov_x_model, principal_point = float(motions.fov_x_S[-1]), self.config.principal_point
         return Motion(
             stamp_from_ns=window.stamps_ns[-2],
             stamp_to_ns=window.stamps_ns[-1],
-            pose_from_to=make_pose(decoded.translation_S3[-1], decoded.quaternion_S4[-1]),
-            variance=np.maximum(decoded.variance_S6[-1].astype(np.float64), _SMALLEST_VARIANCE),
-            scale_m=float(decoded.scale_m),
+            pose_from_to=motions.poses_S44[-1],
+            covariance=motions.covariance_S66[-1],
+            scale_m=float(motions.scale_m),
             fov_x_rad=source_fov_x(fov_x_model, width, height, self.backend.config, principal_point),
             action=window.actions[-1],
         )
@@ -171,8 +178,8 @@ class Odometer:
         if (stamp_ns - last_ns) * 1e-9 <= self.config.max_gap_s:
             return track
         unseen_s = max(0, stamp_ns - newest.window.stamps_ns[-1]) * 1e-9
-        deviation = np.repeat([self.config.gap_speed_mps * unseen_s, self.config.gap_turn_radps * unseen_s], 3)
-        return Track(self._empty_window, newest.pose_odom_camera, newest.covariance + np.diag(deviation**2))
+        unseen = np.diag(self.config.unseen_variance(unseen_s))
+        return Track(self._empty_window, newest.pose_odom_camera, newest.covariance + unseen)
 
 
 def propagate_covariance(covariance: np.ndarray, pose_odom_camera: np.ndarray, motion: Motion) -> np.ndarray:
@@ -187,5 +194,5 @@ def propagate_covariance(covariance: np.ndarray, pose_odom_camera: np.ndarray, m
     lever[:3, 3] = -rotation @ motion.pose_from_to[:3, 3]
     carry = adjoint(lever)
     turn = np.kron(np.eye(2), rotation)
-    propagated = carry @ covariance @ carry.T + turn @ np.diag(motion.variance) @ turn.T
+    propagated = carry @ covariance @ carry.T + turn @ motion.covariance @ turn.T
     return 0.5 * (propagated + propagated.T)

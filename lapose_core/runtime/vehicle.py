@@ -12,11 +12,8 @@ from lapose_core.errors import LaposeError
 from lapose_core.geometry import adjoint, make_pose
 from lapose_core.motion import Odometry
 from lapose_core.runtime.body import BodyOdometry, body_odometry
+from lapose_core.runtime.calibration import SMALLEST_VARIANCE
 from lapose_core.runtime.odometer import Odometer
-from lapose_core.runtime.view import is_blind
-
-#: No pose is known better than this (m^2 and rad^2; 0.1 mm, 0.006 degrees): a covariance of zero breaks filters.
-SMALLEST_VARIANCE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -51,19 +48,12 @@ class VehicleOdometer:
     def take_frame(self, frame: Frame, steps: FrameSampler) -> VehicleStep:
         """See `Odometer.take_frame`, whose errors this raises."""
         assert self.pose_body_camera is not None, "say where the camera is first"
-        camera, start_covariance = self.odometer.take_frame(frame, steps), self._start_covariance
-        if camera.motion is not None and is_blind(frame.image_HWC):
-            # As unsure as if the camera had not been there; of a frame between steps only until the next one.
-            unknown = self._unknown_motion(camera.motion.interval_s)
-            camera = replace(camera, motion=replace(camera.motion, variance=camera.motion.variance + unknown))
-            start_covariance = start_covariance + np.diag(unknown)
-        if camera.is_step:
-            self._start_covariance = start_covariance
+        camera = self.odometer.take_frame(frame, steps)
         relative = body_odometry(camera, self.pose_body_camera)
         self._newest = replace(
             relative,
             pose_odom_body=self._pose_odom_start @ relative.pose_odom_body,
-            covariance=_chained(start_covariance, self._pose_odom_start, relative),
+            covariance=_chained(self._start_covariance, self._pose_odom_start, relative),
         )
         return VehicleStep(camera, self._newest)
 
@@ -84,13 +74,8 @@ class VehicleOdometer:
         if self._newest is None:
             self.odometer.reset()
             return
-        unknown = np.diag(self._unknown_motion(self.odometer.config.max_gap_s))
+        unknown = np.diag(self.odometer.config.unseen_variance(self.odometer.config.max_gap_s))
         self.set_pose(self._newest.pose_odom_body, self._newest.covariance + unknown)
-
-    def _unknown_motion(self, seconds: float) -> np.ndarray:
-        """Variances (6,) of a motion that nobody has seen; the same in all axes."""
-        config = self.odometer.config
-        return np.repeat([(config.gap_speed_mps * seconds) ** 2, (config.gap_turn_radps * seconds) ** 2], 3)
 
 
 def pose_from_numbers(position: np.ndarray, quaternion_xyzw: np.ndarray) -> np.ndarray:

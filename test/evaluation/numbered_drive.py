@@ -12,6 +12,7 @@ from lapose_core.data.source import Frame, Intrinsics, Source
 from lapose_core.geometry import Trajectory, chain_motions, invert_pose, make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig, preset
 from lapose_core.runtime.backends.backend import DecodedMotions, Features
+from lapose_core.runtime.calibration import Calibration
 
 PERIOD_NS = 100_000_000
 WIDTH, HEIGHT = 160, 80
@@ -53,6 +54,7 @@ class KnowingBackend:
     bend: Callable[[np.ndarray], np.ndarray] = lambda motions_S44: motions_S44
     name: str = "knowing"
     config: ModelConfig = preset("tiny")  # noqa: RUF009 (frozen)
+    calibration: Calibration = Calibration()  # noqa: RUF009 (frozen)
     tokenized: int = 0
     compared: int = 0
 

@@ -13,7 +13,7 @@ from lapose_core.runtime.health import Health, Level, check_camera, check_model
 from lapose_core.runtime.memory import gpu_memory_bytes, memory_bytes
 from lapose_core.runtime.statistics import Newest, Rate, Statistics, TrackingState
 
-MOTION = Motion(0, 250_000_000, np.eye(4), np.full(6, 1e-4), 1.0, 1.2, np.zeros(50, np.float32))
+MOTION = Motion(0, 250_000_000, np.eye(4), 1e-4 * np.eye(6), 1.0, 1.2, np.zeros(50, np.float32))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_tracking_state_says_what_the_odometry_is_worth(statistics: Statistics) 
     assert state() == TrackingState.TRACKING
     assert state(silent=True) == TrackingState.SILENT
     assert state(paused=True, silent=True) == TrackingState.PAUSED
-    statistics.motion = dataclasses.replace(MOTION, variance=np.array([1e-4] * 5 + [0.01]))  # 0.1 rad in 0.25 s
+    statistics.motion = dataclasses.replace(MOTION, covariance=np.diag([1e-4] * 5 + [0.01]))  # 0.1 rad in 0.25 s
     assert state() == TrackingState.UNCERTAIN
     statistics.motion = None
     assert state() == TrackingState.STARTING

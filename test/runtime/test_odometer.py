@@ -187,7 +187,7 @@ def test_covariance_follows_a_small_error_through_the_chain(
     turned = Rotation.from_matrix(ended[:3, :3] @ expected_end[:3, :3].T).as_rotvec()
     end_error = np.concatenate([ended[:3, 3] - expected_end[:3, 3], turned])
 
-    motion = Motion(0, 1, motion_pose, error[6:] ** 2, 1.0, 1.0, np.zeros(50, np.float32))
+    motion = Motion(0, 1, motion_pose, np.diag(error[6:] ** 2), 1.0, 1.0, np.zeros(50, np.float32))
     covariance = propagate_covariance(np.diag(error[:6] ** 2), pose, motion)
 
     np.testing.assert_allclose(covariance, np.outer(end_error, end_error), atol=1e-16)

@@ -98,7 +98,7 @@ def test_work_of_a_frame_is_that_of_one_frame(backend: OnnxRuntimeBackend, frame
     calls = {"tokenize": 0, "infer_actions": 0, "decode_motions": 0}
 
     class Counting:
-        config = backend.config
+        config, calibration = backend.config, backend.calibration
         prepare = staticmethod(backend.prepare)
 
         def __getattr__(self, name: str) -> Callable:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
 from lapose_core.model.config import ModelConfig
+from lapose_core.runtime.calibration import Calibration
 
 #: The model's input, (3, H, W) uint8 RGB where the backend wants it: a numpy array or a tensor on its device.
 PreparedFrame: TypeAlias = Any
@@ -27,7 +28,7 @@ class DecodedMotions:
 
     Attributes:
         translation_S3, quaternion_S4: metric translation and rotation (x y z w, w >= 0, unit).
-        variance_S6: of the translation (m^2) and of the rotation vector (rad^2).
+        variance_S6: of the translation (m^2) and of the rotation vector (rad^2), as learned; see `Calibration`.
         fov_x_S: horizontal field of view of the model's input, not of the source image.
         scale_m: mean step length of the window.
     """
@@ -45,11 +46,13 @@ class Backend(Protocol):
     Attributes:
         name: as asked for, of `BACKENDS`.
         config: the model's.
+        calibration: of its variances.
         on_gpu: whether a frame costs the CPU next to nothing.
     """
 
     name: str
     config: ModelConfig
+    calibration: Calibration
     on_gpu: bool
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
@@ -71,8 +74,10 @@ class GraphBackend:
     name: str
     on_gpu = False
 
-    def __init__(self, config: ModelConfig, tokenizer: Graph, inverse_dynamics: Graph, pose_head: Graph) -> None:
-        self.config = config
+    def __init__(
+        self, config: ModelConfig, calibration: Calibration, tokenizer: Graph, inverse_dynamics: Graph, pose_head: Graph
+    ) -> None:
+        self.config, self.calibration = config, calibration
         self._tokenizer, self._inverse_dynamics, self._pose_head = tokenizer, inverse_dynamics, pose_head
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:

@@ -11,6 +11,7 @@ from lapose_core.errors import LaposeError
 from lapose_core.model.config import ModelConfig
 from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.backend import GraphBackend
+from lapose_core.runtime.calibration import Calibration
 
 
 class OnnxRuntimeBackend(GraphBackend):
@@ -30,7 +31,7 @@ class OnnxRuntimeBackend(GraphBackend):
         config = ModelConfig.load(model_dir / "config.json")
         sessions = [_load_graph(model_dir / f"{graph}.onnx", threads) for graph in GRAPHS]
         _check(sessions, config, model_dir)
-        super().__init__(config, *map(_SessionGraph, sessions))
+        super().__init__(config, Calibration.of_model(model_dir), *map(_SessionGraph, sessions))
 
 
 class _SessionGraph:

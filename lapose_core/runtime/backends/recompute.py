@@ -20,6 +20,7 @@ class RecomputingBackend:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.name, self.on_gpu = f"{backend.name}, recomputing the window", backend.on_gpu
+        self.calibration = backend.calibration
         self.config = dataclasses.replace(backend.config, context_frames=backend.config.clip_length)
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:

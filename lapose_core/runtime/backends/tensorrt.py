@@ -18,6 +18,7 @@ from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import find_gpu
 from lapose_core.runtime.backends.replay import Replay, Tensors
 from lapose_core.runtime.backends.torch import TensorBackend
+from lapose_core.runtime.calibration import Calibration
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class TensorRTBackend(TensorBackend):
             if engine is None:
                 raise CannotBuildError(f"{library_name} refuses the engine of {graph} on {gpu.name}")
             graphs.append(Replay(_EngineGraph(library, engine, graph), stream))
-        super().__init__(config, tuple(graphs), torch.device("cuda"), stream)
+        super().__init__(config, Calibration.of_model(model_dir), tuple(graphs), torch.device("cuda"), stream)
         self.warm_up()
 
 

@@ -15,6 +15,7 @@ from lapose_core.model.graphs import model_graphs
 from lapose_core.model.lapose import LAPose
 from lapose_core.runtime.backends.backend import Features, Graph, GraphBackend, PreparedFrame
 from lapose_core.runtime.backends.replay import Replay
+from lapose_core.runtime.calibration import Calibration
 from lapose_core.runtime.preprocess_torch import TensorPreparer
 
 
@@ -24,11 +25,12 @@ class TensorBackend(GraphBackend):
     def __init__(
         self,
         config: ModelConfig,
+        calibration: Calibration,
         graphs: tuple[Graph, Graph, Graph],
         device: torch.device,
         stream: torch.cuda.Stream | None,
     ) -> None:
-        super().__init__(config, *graphs)
+        super().__init__(config, calibration, *graphs)
         self.on_gpu = device.type == "cuda"
         self._device, self._stream = device, stream
         self._preparer = TensorPreparer(config, device, stream) if stream is not None else None
@@ -105,11 +107,12 @@ class TorchBackend(TensorBackend):
             torch.set_num_threads(threads)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = (model_dir if isinstance(model_dir, LAPose) else LAPose.load(model_dir)).eval().to(device)
+        calibration = Calibration() if isinstance(model_dir, LAPose) else Calibration.of_model(model_dir)
         stream = torch.cuda.Stream() if device.type == "cuda" else None
         graphs = []
         for graph in model_graphs(model):
             if compiled:
                 graph.compile(dynamic=False)
             graphs.append(Replay(graph.named, stream) if stream is not None and replayed else graph.named)
-        super().__init__(model.config, tuple(graphs), device, stream)
+        super().__init__(model.config, calibration, tuple(graphs), device, stream)
         self.warm_up()

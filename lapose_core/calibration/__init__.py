@@ -1,0 +1,1 @@
+"""Fits what makes a model's variances honest, on rendered drives."""

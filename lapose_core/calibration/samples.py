@@ -1,0 +1,120 @@
+"""Rendered clips through a model: its motions and variances beside the true motions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from tqdm import tqdm
+from typing_extensions import Self
+
+from lapose_core.calibration.pictures import spoil
+from lapose_core.geometry import make_pose
+from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.calibration import turn_of
+from lapose_core.runtime.estimate import view_step
+from lapose_core.runtime.view import look
+from lapose_core.world.clips import Clips, sample_clips
+from lapose_core.world.config import WorldConfig
+
+#: Any camera, mounted anywhere: users have more of them than training. Standing still has a rule of its own.
+_WORLD = WorldConfig(standing_share=0.0, tail_share=0.3, fov_x_usual_share=0.3, principal_point=(0.016, 0.012))
+#: Share of the clips whose frames are further apart in time than training has them, or whose vehicle is faster.
+_SLOW_SHARE, _FAST_SHARE = 0.1, 0.1
+_SLOW_RATE_HZ, _FASTER = (0.4, 1.0), (1.5, 3.0)
+#: Clips drawn at a time, of one kind each.
+_BLOCK = 4
+
+
+@dataclass(frozen=True)
+class Samples:
+    """S steps, those of a window as the pose head decodes them together; see `Calibration.covariance`.
+
+    Attributes:
+        turn_S: of each step's window.
+        clip_S: number of each step's clip.
+    """
+
+    poses_S44: np.ndarray
+    variance_S6: np.ndarray
+    intervals_S: np.ndarray
+    sight_S: np.ndarray
+    turn_S: np.ndarray
+    truth_S44: np.ndarray
+    clip_S: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        return cls(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
+
+    def select(self, mask_S: np.ndarray) -> Samples:
+        return Samples(*(getattr(self, item.name)[mask_S] for item in fields(self)))
+
+
+def draw_samples(backend: Backend, clips: int, seed: int, *, spoilt: bool = True, progress: bool = True) -> Samples:
+    """Draw so many rendered clips and decode them; the same seed gives the same clips.
+
+    Args:
+        spoilt: spoil the pictures, and go beyond the rates and speeds of training; else both are as in training.
+    """
+    config = backend.config
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number, (drawn, faster) in enumerate(
+        tqdm(_blocks(rng, clips, config.clip_length, spoilt), "clips", total=-(-clips // _BLOCK), disable=not progress)
+    ):
+        for place, frames_TCHW in enumerate(_render(drawn, config.image_height, config.image_width)):
+            frames_THWC = np.ascontiguousarray(frames_TCHW.transpose(0, 2, 3, 1))
+            if spoilt:
+                frames_THWC = spoil(rng, frames_THWC)
+            intervals_S = (drawn.intervals_BS[place] / faster).astype(np.float32)
+            parts.append(
+                _decoded(backend, frames_THWC, intervals_S, drawn.motions_BS44[place], number * _BLOCK + place)
+            )
+    return Samples.joined(parts)
+
+
+def _blocks(rng: np.random.Generator, clips: int, frames: int, spoilt: bool) -> Iterator[tuple[Clips, float]]:
+    """Blocks of clips, and how many times as fast as drawn their vehicles are to be."""
+    for begin in range(0, clips, _BLOCK):
+        world, faster, kind = _WORLD, 1.0, rng.random()
+        if spoilt and kind < _SLOW_SHARE:
+            world = WorldConfig(**{**vars(world), "rate_hz": _SLOW_RATE_HZ})
+        elif spoilt and kind < _SLOW_SHARE + _FAST_SHARE:
+            faster = rng.uniform(*_FASTER)
+            world = WorldConfig(**{**vars(world), "rate_hz": tuple(hz / faster for hz in world.rate_hz)})
+        yield sample_clips(rng, min(_BLOCK, clips - begin), world, frames), faster
+
+
+def _render(clips: Clips, height: int, width: int) -> np.ndarray:
+    from lapose_core.world.render_cpu import render  # numba is slow to load
+
+    return render(clips, height, width)
+
+
+def _decoded(
+    backend: Backend, frames_THWC: np.ndarray, intervals_S: np.ndarray, truth_S44: np.ndarray, clip: int
+) -> Samples:
+    views = [look(frame, backend.config) for frame in frames_THWC]
+    features = [backend.tokenize(backend.prepare(frame)) for frame in frames_THWC]
+    steps = range(len(intervals_S))
+    seen = [view_step(views[i], views[i + 1], float(intervals_S[i])) for i in steps]
+    if backend.config.context_frames == 2:
+        pairs = [backend.infer_actions(features[i : i + 2], intervals_S[i : i + 1]) for i in steps]
+        actions_SK = np.concatenate(pairs)
+    else:
+        actions_SK = backend.infer_actions(features, intervals_S)
+    decoded = backend.decode_motions(actions_SK, intervals_S)
+    poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
+    samples = Samples(
+        poses_S44,
+        decoded.variance_S6.astype(np.float64),
+        intervals_S,
+        np.array([step.sight for step in seen]),
+        np.full(len(intervals_S), turn_of(poses_S44)),
+        truth_S44,
+        np.full(len(intervals_S), clip),
+    )
+    # Where the pictures overrule the model, nothing is left to calibrate.
+    return samples.select(np.array([not (step.is_blind or step.is_still) for step in seen]))

@@ -1,0 +1,99 @@
+"""From a window's latent actions to motions that may be published: the model's, unless the pictures know better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lapose_core.geometry import make_pose
+from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.calibration import turn_of
+from lapose_core.runtime.stillness import is_still
+from lapose_core.runtime.view import View
+
+#: Standard deviations of a motion that nobody has seen, m/s and rad/s.
+UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS = 15.0, 0.2
+#: Of a step at rest, metres and radians: what creeping that goes unseen, and trembling, leave. Never zero.
+_AT_REST_M, _AT_REST_RAD = 2e-3, 1e-4
+
+#: A model that sees the vehicle move faster is not overruled: a bonnet or a dirty lens stands still as well.
+_SLOW_MPS = 0.5
+
+
+@dataclass(frozen=True)
+class StepView:
+    """What the two pictures of a step say by themselves.
+
+    Attributes:
+        sight: of the poorer one, see `View`.
+        is_blind: one of them is too plain to tell a motion.
+        is_still: the camera stood still.
+    """
+
+    sight: float
+    is_blind: bool
+    is_still: bool
+
+
+@dataclass(frozen=True)
+class Motions:
+    """The motions of a window's S steps; motion i is frame i+1's camera in frame i's, optical axes.
+
+    Attributes:
+        poses_S44: metres.
+        covariance_S66: see `Motion`.
+        fov_x_S: horizontal field of view of the model's input, radians.
+        scale_m: mean step length of the window, as the model has it.
+    """
+
+    poses_S44: np.ndarray
+    covariance_S66: np.ndarray
+    fov_x_S: np.ndarray
+    scale_m: float
+
+
+def view_step(previous: View, current: View, interval_s: float) -> StepView:
+    """Compare the views of two frames."""
+    return StepView(
+        min(previous.sight, current.sight),
+        previous.is_blind or current.is_blind,
+        is_still(previous, current, interval_s),
+    )
+
+
+def estimate_motions(
+    backend: Backend,
+    actions_SK: np.ndarray,
+    intervals_S: np.ndarray,
+    views_S: Sequence[StepView],
+    unseen_variance_6: np.ndarray,
+) -> Motions:
+    """Decode a window, calibrate its variances, and let the pictures overrule the model.
+
+    Odometer and evaluation both come here, so that what is measured is what is published. A camera that stands still
+    has not moved, whatever the model says; where nothing can be seen, as much is unknown as if there were no frame.
+
+    Args:
+        unseen_variance_6: of the motion in a second without sight, see `unseen_variance`.
+    """
+    decoded = backend.decode_motions(actions_SK, intervals_S)
+    poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
+    speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
+    sight_S = np.array([view.sight for view in views_S])
+    covariance_S66 = backend.calibration.covariance(
+        poses_S44, decoded.variance_S6, intervals_S, sight_S, turn_of(poses_S44)
+    )
+    for step, view in enumerate(views_S):
+        if view.is_still and speed_S[step] < _SLOW_MPS:
+            poses_S44[step] = np.eye(4)
+            covariance_S66[step] = np.diag(np.repeat([_AT_REST_M**2, _AT_REST_RAD**2], 3))
+        if view.is_blind:
+            covariance_S66[step] += np.diag(unseen_variance_6 * float(intervals_S[step]) ** 2)
+    return Motions(poses_S44, covariance_S66, decoded.fov_x_S, decoded.scale_m)
+
+
+def unseen_variance(speed_mps: float = UNSEEN_SPEED_MPS, turn_radps: float = UNSEEN_TURN_RADPS) -> np.ndarray:
+    """Variances (6,) of the motion in one second that nobody has seen; the same in all axes, (m/s)^2 and (rad/s)^2."""
+    return np.repeat([speed_mps**2, turn_radps**2], 3)
