@@ -8,18 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from lapose_core.data.source import Intrinsics, Source
-from lapose_core.errors import LaposeError
-from lapose_core.evaluation.baselines import baselines
 from lapose_core.evaluation.coverage import NOMINAL, Coverage, measure_coverage, motion_errors
 from lapose_core.evaluation.drift import Drift, measure_drift
-from lapose_core.evaluation.method import ClipEstimate, LaPose, Method
-from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, is_parked, score_clip, summarize
-from lapose_core.evaluation.runner import Findings, compare_pairs, estimate_clip, estimate_sequence, pairs_of
-from lapose_core.evaluation.windows import CLIP_LENGTH, sample_sequence, sample_windows
-from lapose_core.geometry import Trajectory
+from lapose_core.evaluation.measure import Answers, Measured, measure
+from lapose_core.evaluation.metrics import PARKED_STEP_M, Summary, summarize
+from lapose_core.evaluation.windows import CLIP_LENGTH
 from lapose_core.runtime.backends.backend import Backend
 
 
@@ -147,104 +142,53 @@ def evaluate(
 ) -> Report:
     """Compare the model with the true poses of a source, over 16-frame windows and frame by frame.
 
-    Args:
-        source: frames and true poses; read twice.
-        backend: the model.
-        rate_hz: frames a second within a window; the nearest frames are taken.
-        stride: start a window at every stride-th frame of the source; by default every one, up to 400 windows.
-        progress: show progress bars.
-
-    Raises:
-        LaposeError: no true poses, too short, a rate above the source's, or a vehicle that never moves.
+    Arguments and errors are those of `measure`.
     """
-    if source.poses is None:
-        raise LaposeError(
-            f"{source.name} has no true poses: give a KITTI sequence folder with poses/NN.txt, or a bag with a "
-            "nav_msgs/Odometry topic of true poses"
-        )
-    stamps_ns, undecodable = _read_stamps(source, progress)
-    posed_F = source.poses.covers(stamps_ns)
-    truth = source.poses.at(stamps_ns[posed_F])
-    try:
-        windows = sample_windows(truth.stamps_ns, rate_hz, stride=stride)
-    except LaposeError as error:
-        raise LaposeError(f"{source.name}: {error}") from None
-    moving = [indices for indices in windows.indices_WN if not is_parked(truth.select(indices).motions())]
-    if not moving:
-        raise LaposeError(
-            f"{source.name}: no window of {CLIP_LENGTH} frames at {rate_hz:g} Hz moves {PARKED_STEP_M} m a step; "
-            "give a drive that moves, or a lower rate"
-        )
-    sequence = sample_sequence(truth.stamps_ns, rate_hz)
+    return report_of(measure(source, backend, rate_hz, stride=stride, progress=progress))
 
-    methods: list[Method] = [LaPose(backend), *baselines(source.intrinsics)]
-    frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
-    posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
-    pairs = [pair for indices in [*moving, sequence] for pair in pairs_of(indices)]
-    findings = compare_pairs(posed_frames, methods, truth.stamps_ns, pairs)
-    rows = [
-        _evaluate_method(method, found, truth, moving, sequence, source.intrinsics, progress)
-        for method, found in zip(methods, findings, strict=True)
-    ]
+
+def report_of(measured: Measured) -> Report:
+    """The figures of what was measured."""
     return Report(
-        source=source.name,
-        backend=backend.name,
-        rate_hz=rate_hz,
-        stride=windows.stride,
-        windows=len(moving),
-        left_out_parked=len(windows.indices_WN) - len(moving),
-        left_out_gaps=windows.left_out_gaps,
-        frames=len(stamps_ns),
-        frames_without_pose=int(np.sum(~posed_F)),
-        frames_undecodable=undecodable,
-        rows=tuple(rows),
+        source=measured.source,
+        backend=measured.backend,
+        rate_hz=measured.rate_hz,
+        stride=measured.stride,
+        windows=len(measured.windows),
+        left_out_parked=measured.left_out_parked,
+        left_out_gaps=measured.left_out_gaps,
+        frames=measured.frames,
+        frames_without_pose=measured.frames_without_pose,
+        frames_undecodable=measured.frames_undecodable,
+        rows=tuple(_row(measured, answers) for answers in measured.methods),
     )
 
 
-def _evaluate_method(
-    method: Method,
-    findings: Findings,
-    truth: Trajectory,
-    windows: list[np.ndarray],
-    sequence: np.ndarray,
-    intrinsics: Intrinsics | None,
-    progress: bool,
-) -> Row:
-    estimates, scores = [], []
-    for indices in tqdm(windows, method.name, unit="window", disable=not progress):
-        estimates.append(estimate_clip(method, findings, truth, indices))
-        scores.append(score_clip(estimates[-1].motions_S44, truth.select(indices).motions()))
-    covariances = [estimate.covariance_S66 for estimate in estimates if estimate.covariance_S66 is not None]
-    coverage = None
-    if covariances:
-        errors = [
-            motion_errors(estimate.motions_S44, truth.select(indices).motions())
-            for estimate, indices in zip(estimates, windows, strict=True)
-        ]
-        coverage = measure_coverage(np.concatenate(errors), np.concatenate(covariances))
+def _row(measured: Measured, answers: Answers) -> Row:
     return Row(
-        method=method.name,
-        summary=summarize(scores),
-        median_fov_error_deg=_median_fov_error_deg(estimates, intrinsics),
-        drift=measure_drift(estimate_sequence(method, findings, truth, sequence), truth.poses[sequence]),
-        coverage=coverage,
+        method=answers.method,
+        summary=summarize(answers.scores),
+        median_fov_error_deg=_median_fov_error_deg(answers, measured.intrinsics),
+        drift=measure_drift(answers.sequence_poses_N44, measured.truth.poses[measured.sequence_N]),
+        coverage=_coverage(measured, answers),
     )
+
+
+def _coverage(measured: Measured, answers: Answers) -> Coverage | None:
+    told = [
+        (motion_errors(estimate.motions_S44, truth_S44), estimate.covariance_S66)
+        for estimate, truth_S44 in zip(answers.estimates, measured.true_motions(), strict=True)
+        if estimate.covariance_S66 is not None
+    ]
+    return measure_coverage(*map(np.concatenate, zip(*told, strict=True))) if told else None
 
 
 def _every(stride: int) -> str:
     return "frame" if stride == 1 else f"{stride} frames"
 
 
-def _read_stamps(source: Source, progress: bool) -> tuple[np.ndarray, int]:
-    """Stamps (F,) of the source's frames, and how many frames could not be decoded."""
-    undecodable_before = source.undecodable
-    frames = tqdm(source, "stamps", total=source.frame_count, unit="frame", disable=not progress)
-    stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
-    return stamps_ns, source.undecodable - undecodable_before
-
-
-def _median_fov_error_deg(estimates: Sequence[ClipEstimate], intrinsics: Intrinsics | None) -> float | None:
-    fov_x_rad = [estimate.fov_x_rad for estimate in estimates if estimate.fov_x_rad is not None]
+def _median_fov_error_deg(answers: Answers, intrinsics: Intrinsics | None) -> float | None:
+    fov_x_rad = [estimate.fov_x_rad for estimate in answers.estimates if estimate.fov_x_rad is not None]
     if not fov_x_rad or intrinsics is None:
         return None
     return float(np.degrees(np.median(np.abs(np.array(fov_x_rad) - intrinsics.fov_x_rad))))
