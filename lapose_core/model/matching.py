@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,8 +54,8 @@ class GlobalMatching(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.coarse_sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
-        self.fine_sharpness = nn.Parameter(torch.tensor(math.log(20.0)))
+        self.coarse_sharpness = nn.Parameter(torch.full((1,), math.log(20.0)))
+        self.fine_sharpness = nn.Parameter(torch.full((1,), math.log(20.0)))
         self.register_buffer("frequencies_F", 2.0 ** torch.arange(1, self.FREQUENCIES + 1) * math.pi, persistent=False)
         cells = (config.patch // QUERY_STRIDE) ** 2
         numbers = 2 * (2 * self.FREQUENCIES + 2) + 3 + 2
@@ -63,6 +64,13 @@ class GlobalMatching(nn.Module):
         self.embed_field = mlp(2 * queries * 5, 256, config.width)
         self.register_buffer("queries_N2", cell_centres(config, QUERY_STRIDE), persistent=False)
         self.register_buffer("coarse_K2", cell_centres(config, COARSE_STRIDE), persistent=False)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        # Weights of before 0.2 have them without an axis, which cannot be sharded.
+        for name in ("coarse_sharpness", "fine_sharpness"):
+            if prefix + name in state_dict:
+                state_dict[prefix + name] = state_dict[prefix + name].reshape(1)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def forward(self, previous: dict[str, Tensor], current: dict[str, Tensor]) -> Matches:
         """Find the cells of `previous` in `current` (features of the tokenizer), in full precision.
