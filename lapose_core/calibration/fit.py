@@ -19,8 +19,8 @@ _FREEDOM = 6.0
 #: Of `Calibration.numbers`: what each may be. Doubt never shrinks where it gets harder to see.
 _BOUNDS = [
     *[(-3.0, 3.0)] * 6,
-    *[(0.3, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
-    *[(0.3, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
+    *[(0.4, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
+    *[(0.4, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
     *[(0.0, 0.6), (0.0, 0.6), (-0.8, 0.8)],
 ]
 #: Middle and standard deviation of what is believed before any sample is seen, where few tell.
