@@ -17,7 +17,12 @@ LEAST_CLIPS = 20
 #: Degrees of freedom: outliers, which every clip has, decide nothing.
 _FREEDOM = 6.0
 #: Of `Calibration.numbers`: what each may be. Doubt never shrinks where it gets harder to see.
-_BOUNDS = [(-3.0, 3.0)] * 6 + 2 * [(0.1, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)] + [(0.0, 0.6)] * 2 + [(-0.8, 0.8)]
+_BOUNDS = [
+    *[(-3.0, 3.0)] * 6,
+    *[(0.4, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
+    *[(0.4, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
+    *[(0.0, 0.6), (0.0, 0.6), (-0.8, 0.8)],
+]
 #: Middle and standard deviation of what is believed before any sample is seen, where few tell.
 _BELIEVED = np.array([0.0] * 6 + 2 * [0.5, 1.0, 0.5, 0.5] + [0.0, 0.0, 0.0])
 _BELIEF = np.array([1.0] * 6 + 2 * [0.2, 0.5, 0.5, 0.5] + [0.3, 0.3, 0.5])

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 SMALLEST_VARIANCE = 1e-8
 
 #: Sight of a clear picture, see `View`: from there the growth counts.
-_CLEAR_SIGHT, _LEAST_SIGHT = 0.85, 0.02
+_CLEAR_SIGHT, _LEAST_SIGHT = 0.8, 0.02
 #: Seconds between frames that training has; shorter and longer are extrapolations.
 _SHORTEST_S, _LONGEST_S = 0.1, 1.0
 #: Longer steps and higher speeds are long and high.

@@ -68,9 +68,12 @@ def _tile_shifts(before_HW: np.ndarray, after_HW: np.ndarray) -> tuple[np.ndarra
     before, after = (cv2.GaussianBlur(grey, (0, 0), 0.8) for grey in (before_HW, after_HW))
     middle, change = 0.5 * (before + after), after - before
     terms = [-cv2.filter2D(middle, -1, SLOPE), -cv2.filter2D(middle, -1, SLOPE.T), middle, np.ones_like(middle)]
-    normal_N44 = np.stack([[tile_means(a * b).ravel() for a in terms] for b in terms]).transpose(2, 0, 1)
-    normal_N44 = normal_N44.astype(np.float64) + np.diag([1e-3, 1e-3, 1e-1, 1e-4])
     right_N4 = np.stack([tile_means(term * change).ravel() for term in terms], axis=-1).astype(np.float64)
+    normal_N44 = np.empty((*right_N4.shape, len(terms)))
+    for row, column in zip(*np.triu_indices(len(terms)), strict=True):
+        products_N = tile_means(terms[row] * terms[column]).ravel()
+        normal_N44[:, row, column] = normal_N44[:, column, row] = products_N
+    normal_N44 += np.diag([1e-3, 1e-3, 1e-1, 1e-4])
     inverse_N44 = np.linalg.inv(normal_N44)
     found_N4 = np.einsum("nij,nj->ni", inverse_N44, right_N4)
     left_N = np.maximum(tile_means(change * change).ravel() - np.sum(found_N4 * right_N4, axis=-1), 0.05)
