@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--model", default="compact")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "accuracy.md")
-    parser.add_argument("--clips", type=int, default=32, help="rendered clips of each condition")
+    parser.add_argument("--clips", type=int, default=16, help="rendered clips of each condition")
     parser.add_argument("--seconds", type=float, default=45.0, help="length of the rendered drives")
     options = parser.parse_args()
     try:

@@ -26,6 +26,8 @@ _LEAST_CONTRAST = 3.0
 #: Slope from the pixels beside; and what answers noise of one grey level by six, smooth brightness by none (Immerkaer
 #: 1996).
 SLOPE = np.array([[-0.5, 0.0, 0.5]], np.float32)
+#: Slopes of a sharp picture, squared, over those of the same at half its size; one that is all blur has a quarter.
+_SHARP, _BLURRED, _LEAST_SHARPNESS = 0.5, 0.25, 0.05
 _ROUGHNESS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
@@ -36,8 +38,8 @@ class View:
     Attributes:
         grey_HW: float32 grey levels, 0 to 255.
         sight: share of the picture that can be matched, where slopes stand out against noise; of its left, right or
-            lower half, whichever is poorest. Near 0.8 in daylight; less in the dark, out of focus and where something
-            covers the lens.
+            lower half, whichever is poorest, times how sharp it is. Near 0.8 in daylight; less in the dark, out of
+            focus and where something covers the lens.
         is_blind: too plain to tell a motion.
     """
 
@@ -85,12 +87,20 @@ def _sparse(image: Image, every: int) -> np.ndarray:
 
 
 def _sight(grey_HW: np.ndarray) -> float:
-    across, along = cv2.filter2D(grey_HW, -1, SLOPE), cv2.filter2D(grey_HW, -1, SLOPE.T)
-    slope = tile_means(across * across + along * along)
+    slope_HW = _squared_slope(grey_HW)
+    slope = tile_means(slope_HW)
     noise = np.pi / 72 * tile_means(np.abs(cv2.filter2D(grey_HW, -1, _ROUGHNESS))) ** 2
     # White noise alone has slopes of its own variance.
     seen = np.maximum(slope - noise, 0.0)
     share = seen / (seen + noise + _FAINT**2)
     rows, columns = share.shape
     halves = share[:, : (columns + 1) // 2], share[:, columns // 2 :], share[rows // 2 :]
-    return min(float(half.mean()) for half in halves)
+    half_size = cv2.resize(grey_HW, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    ratio = float(slope_HW.mean() / max(float(_squared_slope(half_size).mean()), 1e-6))
+    sharpness = np.clip((ratio - _BLURRED) / (_SHARP - _BLURRED), _LEAST_SHARPNESS, 1.0)
+    return float(sharpness) * min(float(half.mean()) for half in halves)
+
+
+def _squared_slope(grey_HW: np.ndarray) -> np.ndarray:
+    across, along = cv2.filter2D(grey_HW, -1, SLOPE), cv2.filter2D(grey_HW, -1, SLOPE.T)
+    return across * across + along * along

@@ -70,7 +70,7 @@ def half_covered(image: np.ndarray) -> np.ndarray:
     ("spoil", "factor"),
     [
         (dark, 1.2),
-        (lambda image: cv2.GaussianBlur(image, (0, 0), 7.0), 1.05),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 7.0), 1.2),
         (half_covered, 1.2),
         (lambda image: np.full_like(image, 90), 10.0),
         (lambda image: RNG.integers(0, 256, image.shape, np.uint8), 3.0),
