@@ -33,7 +33,7 @@ def write_document(found: Findings, path: Path) -> None:
         "size unknown to the model; what each baseline is told, its name says. No picture here was trained on. Figures",
         "of real windows are over all KITTI sequences of the data folder long enough for a window at that rate.",
         "",
-        f"{datetime.date.today()}, backend {found.backend}, {', '.join(str(v) for v in machine().values())}.",
+        f"{datetime.date.today()}, backend {found.backend}, {machine()['cpu']}.",
         "",
         "## Against the targets",
         "",
@@ -74,7 +74,7 @@ def write_document(found: Findings, path: Path) -> None:
         "",
         "Smallest signed AUC at 4.8 and 1.9 Hz, the worst of overlapping ones: first, middle, last frame.",
         "",
-        "![the worst windows](accuracy_worst.png)",
+        "![the worst windows](accuracy_worst.jpg)",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")

@@ -20,12 +20,12 @@ _COLOURS = dict(zip(range(5), ("tab:blue", "0.55", "tab:red", "tab:orange", "tab
 
 
 def draw_plots(found: Findings, folder: Path) -> None:
-    """Write accuracy_*.png into a folder."""
+    """Write accuracy_*.png, and accuracy_worst.jpg, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     _recall(found, folder / "accuracy_recall.png")
     _rates(found, folder / "accuracy_rates.png")
     _trajectories(found, folder / "accuracy_trajectories.png")
-    _worst(found, folder / "accuracy_worst.png")
+    _worst(found, folder / "accuracy_worst.jpg")
 
 
 def recall(measured: list[Measured], number: int, limits_deg: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def _worst(found: Findings, path: Path) -> None:
         cv2.putText(banner, text, (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
         strips += [banner, strip]
     if strips:
-        cv2.imwrite(str(path), np.concatenate(strips)[..., ::-1])
+        cv2.imwrite(str(path), np.concatenate(strips)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
 
 
 def _thumbnail(image_HWC: np.ndarray, width: int = 300, height: int = 92) -> np.ndarray:
