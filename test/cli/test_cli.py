@@ -64,7 +64,13 @@ def test_evaluate_prints_a_table_and_writes_json(
     assert "AUC@5" in ended.out
     figures = json.loads(path.read_text())
     assert figures["windows"] == FRAMES - 15
-    assert [row["method"] for row in figures["rows"]] == ["lapose", "straight ahead, true step lengths"]
+    assert [row["method"] for row in figures["rows"]] == [
+        "lapose",
+        "straight ahead, true step lengths",
+        "ORB + five-point, known camera, true step lengths",
+        "ORB + five-point, known camera",
+        "ORB + five-point, nothing known",
+    ]
 
 
 def test_evaluate_on_conditions_prints_a_table_and_writes_json(
