@@ -22,7 +22,7 @@ _COSINES = [
 
 
 def augment(frames_BTCHW: Tensor) -> Tensor:
-    """Random exposure, colour, gamma, blur, vignette, noise and compression of uint8 clips; float32 in [0, 1].
+    """Random exposure, colour, gamma, blur, vignette, windscreen, noise, compression of uint8 clips; float32, 0 to 1.
 
     Drawn per clip, with a little flicker per frame, so that brightness alone never tells the motion.
     """
@@ -47,12 +47,29 @@ def augment(frames_BTCHW: Tensor) -> Tensor:
     blurred = F.avg_pool2d(frames.flatten(0, 1), 3, 1, 1, count_include_pad=False).view_as(frames)
     frames = torch.lerp(frames, blurred, chosen(0.5) * uniform(0.2, 1.0, batch, 1, 1, 1, 1))
     frames = frames * _vignette(frames, uniform(0.0, 0.5, batch, 1, 1, 1, 1) * chosen(0.3))
+    frames = frames + windscreen(frames, 10.0 ** uniform(-2.3, -1.3, batch, 1, 1, 1, 1) * chosen(0.3))
     frames = frames + torch.randn_like(frames) * uniform(0.0, 0.03, batch, 1, 1, 1, 1)
     frames = frames.clamp(0.0, 1.0)
     # Clips come in no order: the first ones are as good as any, and cost what they are.
     some = batch // _COMPRESSED_EVERY
     frames[:some] = compress(frames[:some], 2.0 ** uniform(-2.0, 1.5, some, 1, 1, 1, 1))
     return frames
+
+
+def windscreen(frames_BTCHW: Tensor, strength_B1111: Tensor) -> Tensor:
+    """What the windscreen adds to each frame of a clip alike, dirt and reflections (B, 1, 1, H, W).
+
+    On a road without texture it is all there is to match, and it stands still.
+    """
+    batch, (height, width) = len(frames_BTCHW), frames_BTCHW.shape[-2:]
+    layers = [
+        F.interpolate(
+            torch.randn(batch, 1, max(2, height // cell), max(2, width // cell), device=frames_BTCHW.device),
+            size=(height, width), mode="bicubic", align_corners=False,
+        )
+        for cell in (4, 12, 40)
+    ]  # fmt: skip
+    return strength_B1111 * sum(layers)[:, None]
 
 
 def compress(frames_BTCHW: Tensor, strength_B1111: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
-from lapose_core.training.augment import augment, compress
+from lapose_core.training.augment import augment, compress, windscreen
 from lapose_core.training.checkpoint import load_checkpoint
 from lapose_core.training.config import TASKS, PretrainConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import learning_rate
@@ -108,6 +108,14 @@ def test_augmentation_keeps_shape_and_range_and_lights_a_clip_alike() -> None:
     assert seen.max() <= 1
     brightness_BT = seen.mean((2, 3, 4))
     assert (brightness_BT.std(1) < 0.1).all()
+
+
+def test_what_is_on_the_windscreen_stands_still() -> None:
+    frames = torch.rand(2, 3, 3, 64, 128)
+    seen = windscreen(frames, torch.tensor([0.05, 0.0]).reshape(2, 1, 1, 1, 1))
+    assert seen.shape == (2, 1, 1, 64, 128), "one pattern for all frames and colours of a clip"
+    assert 0.02 < seen[0].std() < 0.15
+    assert not seen[1].any()
 
 
 def test_compression_keeps_what_jpeg_keeps() -> None:
