@@ -23,10 +23,10 @@ from lapose_core.files import write_atomically
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.checkpoint import load_checkpoint, model_config_of, save_checkpoint
-from lapose_core.training.config import TASKS, PretrainConfig, TrainConfig, VQVAETrainConfig
+from lapose_core.training.config import PretrainConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import Engine
 from lapose_core.training.pose import pose_engine
-from lapose_core.training.pretrain import pretrain_engine
+from lapose_core.training.pretrain import pretrain_engine, take_matching
 from lapose_core.training.processes import start_fabric
 from lapose_core.training.vqvae import vqvae_engine
 
@@ -60,7 +60,7 @@ def train(run: Run, options: argparse.Namespace, deadline: float | None) -> bool
     if result.exists():
         return True
     if run.kind == "matching" and options.matching:
-        take_matching(options.matching, folder, options.size, options.seed)
+        _start_with_matching(options.matching, folder, options.size, options.seed)
         return True
     print(f"=== {run.name}, seed {options.seed}", flush=True)
     if not _last_leg(folder).get("finished", False):
@@ -82,15 +82,13 @@ def train(run: Run, options: argparse.Namespace, deadline: float | None) -> bool
     return True
 
 
-def take_matching(model: Path, folder: Path, size: str, seed: int) -> None:
+def _start_with_matching(source: Path, folder: Path, size: str, seed: int) -> None:
     """Let `folder` hold an untrained model but for what finds the matches, which is taken from a trained one."""
     if (folder / "progress.json").exists():
         return
     torch.manual_seed(seed)
     untrained = LAPose(preset(size))
-    weights, _ = load_checkpoint(model, model_config_of(model, size))
-    found = {name: value.float() for name, value in weights.items() if name.startswith(TASKS["matching"])}
-    untrained.load_state_dict(found, strict=False)
+    take_matching(untrained, source)
     save_checkpoint(folder, untrained.state_dict(), untrained.config, {"runs": []})
 
 

@@ -12,7 +12,7 @@ from benchmarks.accuracy.measurements import Findings
 from benchmarks.measure import machine
 from lapose_core.evaluation.measure import Measured
 from lapose_core.evaluation.metrics import summarize
-from lapose_core.evaluation.report import report_of
+from lapose_core.evaluation.report import fov_errors_deg, report_of
 
 _ROWS = {
     "auc_binned": "AUC@5 binned",
@@ -130,12 +130,8 @@ def _is_met(measure: str, value: float, target: float) -> bool:
 
 
 def _mean_fov_error_deg(some: list[Measured]) -> float:
-    errors = [
-        abs(estimate.fov_x_rad - measured.intrinsics.fov_x_rad)
-        for measured in some
-        for estimate in measured.methods[0].estimates
-    ]
-    return float(np.degrees(np.mean(errors)))
+    errors = [fov_errors_deg(measured.methods[0], measured.intrinsics) for measured in some]
+    return float(np.mean(np.concatenate(errors)))
 
 
 def _pooled(sources: dict[tuple[str, float], Measured]) -> list[str]:

@@ -165,10 +165,11 @@ def report_of(measured: Measured) -> Report:
 
 
 def _row(measured: Measured, answers: Answers) -> Row:
+    fov_deg = fov_errors_deg(answers, measured.intrinsics)
     return Row(
         method=answers.method,
         summary=summarize(answers.scores),
-        median_fov_error_deg=_median_fov_error_deg(answers, measured.intrinsics),
+        median_fov_error_deg=float(np.median(fov_deg)) if len(fov_deg) else None,
         drift=measure_drift(answers.sequence_poses_N44, measured.truth.poses[measured.sequence_N]),
         coverage=_coverage(measured, answers),
     )
@@ -187,11 +188,10 @@ def _every(stride: int) -> str:
     return "frame" if stride == 1 else f"{stride} frames"
 
 
-def _median_fov_error_deg(answers: Answers, intrinsics: Intrinsics | None) -> float | None:
+def fov_errors_deg(answers: Answers, intrinsics: Intrinsics | None) -> np.ndarray:
+    """Absolute errors of the horizontal field of view, one a window; none where method or source do not tell it."""
     fov_x_rad = [estimate.fov_x_rad for estimate in answers.estimates if estimate.fov_x_rad is not None]
-    if not fov_x_rad or intrinsics is None:
-        return None
-    return float(np.degrees(np.median(np.abs(np.array(fov_x_rad) - intrinsics.fov_x_rad))))
+    return np.degrees(np.abs(np.array(fov_x_rad) - intrinsics.fov_x_rad)) if intrinsics is not None else np.array([])
 
 
 def text_table(

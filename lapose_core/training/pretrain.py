@@ -93,7 +93,7 @@ def pretrain_engine(
     if past.loaded:
         load_weights(model, output, past.loaded[0][0])
     elif start_from is not None:
-        _take_matching(model, start_from)
+        take_matching(model, start_from)
     elif model.matching is not None and fabric.global_rank == 0:
         print("nothing has taught what finds the matches: start from a run of `task: matching` with --from", flush=True)
     stage = PretrainStage(model, config, tokens.to(fabric.device, memory_format=torch.channels_last), frozen)
@@ -177,7 +177,7 @@ def _cross_entropy(logits_BSNK: Tensor, codes_BSN: Tensor) -> Tensor:
     return F.cross_entropy(logits_BSNK.flatten(0, 2).float(), codes_BSN.flatten(), reduction="none")
 
 
-def _take_matching(model: LatentActionModel, folder: Path) -> None:
+def take_matching(model: LAPose, folder: Path) -> None:
     """What finds the matches, from another run; raises LaposeError where it is of another preset."""
     weights, _ = load_checkpoint(folder, model_config_of(folder, model.config.preset))
     model.load_state_dict({n: v for n, v in weights.items() if n.startswith(TASKS["matching"])}, strict=False)
