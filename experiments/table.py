@@ -93,23 +93,21 @@ def runs(size: str, budget: Budget, real: str | None = None) -> list[Run]:
         Run("matching", "matching", changes=budget.changes("matching") | {"task": "matching"}),
         Run("vqvae", "vqvae", changes=budget.changes("vqvae")),
         pretrain("pretrain_50"),
+        pretrain("pretrain_full", action_width=preset(size).width),
     ]
+    if real:
+        sources = [{"kind": "rendered", "weight": 0.75}, {"kind": "shards", "path": real, "weight": 0.25}]
+        table.append(pretrain("pretrain_real", sources=sources))
     for share in SHARES:
         table += [
             pose(f"frozen_{share}", "pretrain_50", share, encoder="frozen"),
             pose(f"scratch_{share}", "matching", share, **found_by),
             pose(f"tuned_{share}", "pretrain_50", share, **found_by),
         ]
-    table += [
-        pretrain("pretrain_full", action_width=preset(size).width),
-        pose("full_frozen_100", "pretrain_full", 100, encoder="frozen"),
-    ]
-    if real:
-        sources = [{"kind": "rendered", "weight": 0.75}, {"kind": "shards", "path": real, "weight": 0.25}]
-        table += [
-            pretrain("pretrain_real", sources=sources),
-            pose("real_frozen_100", "pretrain_real", 100, encoder="frozen"),
-        ]
+        if share == 100:
+            table.append(pose("full_frozen_100", "pretrain_full", 100, encoder="frozen"))
+            if real:
+                table.append(pose("real_frozen_100", "pretrain_real", 100, encoder="frozen"))
     return table
 
 
