@@ -42,7 +42,7 @@ class WorldConfig:
     reversing_share: float = 0.07
     standing_share: float = 0.05
     stopping_share: float = 0.12
-    lateral_acceleration: Range = (1.5, 4.5)
+    lateral_acceleration: Range = (1.2, 6.5)
     camera_height: Range = (1.2, 1.9)
     camera_height_tail: Range = (1.0, 2.6)
     tail_share: float = 0.15
