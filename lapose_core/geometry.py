@@ -44,6 +44,12 @@ def rotation_vector_of(pose_or_rotation: np.ndarray) -> np.ndarray:
     return _rotation(pose_or_rotation).as_rotvec().reshape(*np.shape(pose_or_rotation)[:-2], 3)
 
 
+def rotation_from_vector(vector: np.ndarray) -> np.ndarray:
+    """Rotation (..., 3, 3) by a rotation vector (..., 3), radians."""
+    vector = np.asarray(vector, float)
+    return Rotation.from_rotvec(vector.reshape(-1, 3)).as_matrix().reshape(*vector.shape[:-1], 3, 3)
+
+
 def rotation_angle(pose_or_rotation: np.ndarray) -> np.ndarray:
     """Angle (...) of a rotation, 0 to pi radians; exact for small angles, where the arc cosine of the trace is not."""
     return _rotation(pose_or_rotation).magnitude().reshape(np.shape(pose_or_rotation)[:-2])

@@ -11,9 +11,9 @@ from typing_extensions import Self
 
 from lapose_core.calibration.pictures import spoil
 from lapose_core.geometry import make_pose
-from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.calibration import turn_of
-from lapose_core.runtime.estimate import view_step
+from lapose_core.runtime.estimate import decode_window, view_step
 from lapose_core.runtime.view import look
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
@@ -101,11 +101,11 @@ def _decoded(
     steps = range(len(intervals_S))
     seen = [view_step(views[i], views[i + 1], float(intervals_S[i])) for i in steps]
     if backend.config.context_frames == 2:
-        pairs = [backend.infer_actions(features[i : i + 2], intervals_S[i : i + 1]) for i in steps]
-        actions_SK = np.concatenate(pairs)
+        pairs = [backend.infer_steps(features[i : i + 2], intervals_S[i : i + 1]) for i in steps]
+        inferred = InferredSteps.joined(pairs)
     else:
-        actions_SK = backend.infer_actions(features, intervals_S)
-    decoded = backend.decode_motions(actions_SK, intervals_S)
+        inferred = backend.infer_steps(features, intervals_S)
+    decoded = decode_window(backend, inferred, intervals_S)
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     samples = Samples(
         poses_S44,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lapose_core.data.preprocess import source_fov_x
-from lapose_core.runtime.backends.backend import Backend, Features
+from lapose_core.runtime.backends.backend import Backend, Features, InferredSteps
 from lapose_core.runtime.estimate import StepView, estimate_motions, unseen_variance, view_step
 from lapose_core.runtime.view import View, look
 
@@ -63,15 +63,15 @@ class LaPose:
 
     def compare(
         self, previous: tuple[Features, View], current: tuple[Features, View], interval_s: float
-    ) -> tuple[np.ndarray, StepView]:
-        action = self._backend.infer_actions([previous[0], current[0]], np.array([interval_s]))[0]
-        return action, view_step(previous[1], current[1], interval_s)
+    ) -> tuple[InferredSteps, StepView]:
+        inferred = self._backend.infer_steps([previous[0], current[0]], np.array([interval_s]))
+        return inferred, view_step(previous[1], current[1], interval_s)
 
     def estimate(
-        self, steps: list[tuple[np.ndarray, StepView]], intervals_S: np.ndarray, truth_S44: np.ndarray
+        self, steps: list[tuple[InferredSteps, StepView]], intervals_S: np.ndarray, truth_S44: np.ndarray
     ) -> ClipEstimate:
-        actions, views = zip(*steps, strict=True)
-        motions = estimate_motions(self._backend, np.stack(actions), intervals_S, views, unseen_variance())
+        inferred, views = zip(*steps, strict=True)
+        motions = estimate_motions(self._backend, InferredSteps.joined(inferred), intervals_S, views, unseen_variance())
         height, width = self._image_size_HW
         fov_x_model = float(np.mean(motions.fov_x_S))
         return ClipEstimate(

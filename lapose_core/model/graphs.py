@@ -71,7 +71,10 @@ class TokenizerGraph(Graph):
 
 
 class PairGraph(Graph):
-    """Features of two frames (previous_*, current_*) and interval_1S (seconds, S = 1) -> actions_1SK."""
+    """Features of two frames (previous_*, current_*) and interval_1S (seconds, S = 1) -> actions_1SK, matches_1S2NC.
+
+    See `LAPose.infer_action`; a preset without matching has no matches.
+    """
 
     name = "inverse_dynamics"
 
@@ -82,13 +85,15 @@ class PairGraph(Graph):
             f"{time}_{name}": features[name].clone() for time in ("previous", "current") for name in features
         }
         self.example["intervals_1S"] = torch.full((1, 1), 0.25)
-        self.inputs, self.outputs = list(self.example), ["actions_1SK"]
+        self.inputs = list(self.example)
+        self.outputs = ["actions_1SK", "matches_1S2NC"] if model.config.matching_width else ["actions_1SK"]
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         count = len(self.features)
         previous = dict(zip(self.features, inputs[:count], strict=True))
         current = dict(zip(self.features, inputs[count : 2 * count], strict=True))
-        return (self.model.infer_action(previous, current, inputs[-1][:, 0])[:, None],)
+        inferred = self.model.infer_action(previous, current, inputs[-1][:, 0])
+        return tuple(value[:, None] for value in inferred if value is not None)
 
 
 class WindowGraph(Graph):

@@ -52,7 +52,7 @@ class LAPose(nn.Module):
             features["tokens"] = features["tokens"] * (~blind_B)[:, None, None, None]
         if self.config.context_frames != 2:
             return self.inverse_dynamics(features["tokens"], intervals_BS), None
-        forth, actions_XK = self._pair(*adjacent_frames(features), intervals_BS.flatten())
+        forth, _, actions_XK = self._pair(*adjacent_frames(features), intervals_BS.flatten())
         return actions_XK.unflatten(0, (batch, length - 1)), forth
 
     def predict(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
@@ -96,9 +96,15 @@ class LAPose(nn.Module):
         """Features of frames (uint8 or float in [0, 1], RGB), by name."""
         return self.tokenizer(frames_BCHW)
 
-    def infer_action(self, previous: dict[str, Tensor], current: dict[str, Tensor], interval_s_B: Tensor) -> Tensor:
-        """Latent actions (B, K) between pairs of frames; only for presets whose queries see two frames."""
-        return self._pair(previous, current, interval_s_B)[1]
+    def infer_action(
+        self, previous: dict[str, Tensor], current: dict[str, Tensor], interval_s_B: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Latent actions (B, K) between pairs of frames, and what was matched; only where queries see two frames.
+
+        Matches (B, 2, N, 5) are of the previous frame's cells in the current one, and of the current one's in the
+        previous: target x, y (pixels of the input) and the three numbers of `GlobalMatching.confidence`.
+        """
+        return self._pair(previous, current, interval_s_B)[2:0:-1]
 
     def decode_motions(self, actions_BSK: Tensor, intervals_BS: Tensor) -> dict[str, Tensor]:
         """Metric motions: translation_BS3, quaternion_BS4 (x y z w), variance_BS6, fov_x_BS, scale_B (m, radians)."""
@@ -116,10 +122,10 @@ class LAPose(nn.Module):
 
     def _pair(
         self, previous: dict[str, Tensor], current: dict[str, Tensor], interval_s_B: Tensor
-    ) -> tuple[Matches | None, Tensor]:
-        """Matches of the earlier frame in the later one, and the latent actions."""
+    ) -> tuple[Matches | None, Tensor | None, Tensor]:
+        """Matches of the earlier frame in the later one, what was found there and back, and the latent actions."""
         tokens_B2ND = torch.stack([previous["tokens"], current["tokens"]], dim=1)
-        forth = hint_B1D = None
+        forth = found_B2NC = hint_B1D = None
         if self.matching is not None:
             forth = self.matching(previous, current)
             # What finds the matches learns from its own supervision, and only one way: half the cost of a step.
@@ -129,7 +135,8 @@ class LAPose(nn.Module):
             embedded = [self.matching.embed_matches(*matches) for matches in found]
             tokens_B2ND = tokens_B2ND + torch.stack(embedded, dim=1)
             hint_B1D = self.matching.embed_fields(*found)[:, None]
-        return forth, self.inverse_dynamics(tokens_B2ND, interval_s_B[:, None], hint_B1D)[:, 0]
+            found_B2NC = torch.stack([torch.cat(each, dim=-1) for each in found], dim=1)
+        return forth, found_B2NC, self.inverse_dynamics(tokens_B2ND, interval_s_B[:, None], hint_B1D)[:, 0]
 
     @classmethod
     def load(cls, folder: Path) -> LAPose:

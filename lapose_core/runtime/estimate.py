@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import make_pose
-from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.backend import Backend, DecodedMotions, InferredSteps
 from lapose_core.runtime.calibration import turn_of
 from lapose_core.runtime.stillness import is_still
 from lapose_core.runtime.view import View
@@ -63,22 +64,35 @@ def view_step(previous: View, current: View, interval_s: float) -> StepView:
     )
 
 
+def decode_window(
+    backend: Backend, inferred: InferredSteps, intervals_S: np.ndarray, *, axis_known: bool = False
+) -> DecodedMotions:
+    """The pose head's motions of a window's S steps, adjusted to what was matched where the model matches."""
+    decoded = backend.decode_motions(inferred.actions_SK, intervals_S)
+    if inferred.matches_S2NC is None:
+        return decoded
+    return adjust_window(decoded, inferred.matches_S2NC, backend.config, axis_known=axis_known)
+
+
 def estimate_motions(
     backend: Backend,
-    actions_SK: np.ndarray,
+    inferred: InferredSteps,
     intervals_S: np.ndarray,
     views_S: Sequence[StepView],
     unseen_variance_6: np.ndarray,
+    *,
+    axis_known: bool = False,
 ) -> Motions:
-    """Decode a window, calibrate its variances, and let the pictures overrule the model.
+    """Decode and adjust a window, calibrate its variances, and let the pictures overrule the model.
 
     Odometer and evaluation both come here, so that what is measured is what is published. A camera that stands still
     has not moved, whatever the model says; where nothing can be seen, as much is unknown as if there were no frame.
 
     Args:
         unseen_variance_6: of the motion in a second without sight, see `unseen_variance`.
+        axis_known: the camera's principal point is known, and the model's input centred on it.
     """
-    decoded = backend.decode_motions(actions_SK, intervals_S)
+    decoded = decode_window(backend, inferred, intervals_S, axis_known=axis_known)
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])

@@ -12,7 +12,7 @@ from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import adjoint
 from lapose_core.motion import Motion, Odometry
-from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.calibration import SMALLEST_VARIANCE
 from lapose_core.runtime.estimate import UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS, estimate_motions, unseen_variance
 from lapose_core.runtime.view import look
@@ -141,17 +141,22 @@ class Odometer:
         prepared = self.backend.prepare(frame.image_HWC, self.config.principal_point)
         features = self.backend.tokenize(prepared)
         view = look(frame.image_HWC, self.backend.config, self.config.principal_point)
-        window = track.window.extended(features, view, frame.stamp_ns, self.backend.infer_actions)
-        if not window.actions:
+        window = track.window.extended(features, view, frame.stamp_ns, self.backend.infer_steps)
+        if window.inferred is None:
             return replace(track, window=window)
-        motion = self._newest_motion(window, frame)
+        motion = self._newest_motion(window, window.inferred, frame)
         covariance = propagate_covariance(track.covariance, track.pose_odom_camera, motion)
         return Track(window, track.pose_odom_camera @ motion.pose_from_to, covariance, motion)
 
-    def _newest_motion(self, window: Window, frame: Frame) -> Motion:
+    def _newest_motion(self, window: Window, inferred: InferredSteps, frame: Frame) -> Motion:
         """Decode the whole window, because its steps tell the scale together, and take the last step."""
         motions = estimate_motions(
-            self.backend, window.actions_SK, window.intervals_S, window.steps, self.config.unseen_variance(1.0)
+            self.backend,
+            inferred,
+            window.intervals_S,
+            window.views,
+            self.config.unseen_variance(1.0),
+            axis_known=self.config.principal_point is not None,
         )
         height, width = frame.image_HWC.shape[:2]
         fov_x_model, principal_point = float(motions.fov_x_S[-1]), self.config.principal_point
@@ -162,7 +167,7 @@ class Odometer:
             covariance=motions.covariance_S66[-1],
             scale_m=float(motions.scale_m),
             fov_x_rad=source_fov_x(fov_x_model, width, height, self.backend.config, principal_point),
-            action=window.actions[-1],
+            action=inferred.actions_SK[-1],
         )
 
     def _track_until(self, stamp_ns: int) -> Track:

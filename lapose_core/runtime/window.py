@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lapose_core.runtime.backends.backend import Features
+from lapose_core.runtime.backends.backend import Features, InferredSteps
 from lapose_core.runtime.estimate import StepView, view_step
 from lapose_core.runtime.view import View
 
-#: `Backend.infer_actions`.
-InferActions = Callable[[Sequence[Features], np.ndarray], np.ndarray]
+#: `Backend.infer_steps`.
+InferSteps = Callable[[Sequence[Features], np.ndarray], InferredSteps]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Up to `clip_length` frames: stamps, the latent actions and what was seen between them, and what the next needs.
+    """Up to `clip_length` frames: stamps, what was inferred and seen between them, and what the next needs.
 
     It never changes; `extended` gives another one.
 
@@ -25,7 +25,8 @@ class Window:
         clip_length: frames that the pose head sees together.
         context_frames: frames that a latent action depends on. With 2 an action never changes once it is inferred, so
             a new frame costs one action; else all actions of the window are inferred again from the kept tokens.
-        stamps_ns, actions, steps: of the frames, and of the steps between them (one fewer), oldest first.
+        stamps_ns, views: of the frames, and of the steps between them (one fewer), oldest first.
+        inferred: of the same steps; None before the first.
         features: of the newest `context_frames - 1` frames.
         view: of the newest frame; None before the first.
     """
@@ -33,31 +34,28 @@ class Window:
     clip_length: int
     context_frames: int
     stamps_ns: tuple[int, ...] = ()
-    actions: tuple[np.ndarray, ...] = ()
-    steps: tuple[StepView, ...] = ()
+    inferred: InferredSteps | None = None
+    views: tuple[StepView, ...] = ()
     features: tuple[Features, ...] = ()
     view: View | None = None
-
-    @property
-    def actions_SK(self) -> np.ndarray:
-        return np.stack(self.actions)
 
     @property
     def intervals_S(self) -> np.ndarray:
         """Seconds from frame to frame."""
         return (np.diff(self.stamps_ns) * 1e-9).astype(np.float32)
 
-    def extended(self, features: Features, view: View, stamp_ns: int, infer_actions: InferActions) -> Window:
+    def extended(self, features: Features, view: View, stamp_ns: int, infer_steps: InferSteps) -> Window:
         """With one more frame, and without the oldest where the window is full."""
         stamps_ns = (*self.stamps_ns, stamp_ns)[-self.clip_length :]
         seen = (*self.features, features)
-        actions, steps = self.actions, self.steps
+        inferred, views, newest = self.inferred, self.views, slice(-(self.clip_length - 1), None)
         if len(seen) > 1:
             intervals_S = (np.diff(stamps_ns[-len(seen) :]) * 1e-9).astype(np.float32)
-            kept = actions[: len(actions) - (len(seen) - 2)]
-            actions = (*kept, *infer_actions(seen, intervals_S))[-(self.clip_length - 1) :]
+            again = infer_steps(seen, intervals_S)
+            kept = inferred.part(slice(len(inferred.actions_SK) - (len(seen) - 2))) if inferred else None
+            inferred = InferredSteps.joined([kept, again]).part(newest) if kept else again
         if self.view is not None:
             interval_s = (stamp_ns - self.stamps_ns[-1]) * 1e-9
-            steps = (*steps, view_step(self.view, view, interval_s))[-(self.clip_length - 1) :]
+            views = (*views, view_step(self.view, view, interval_s))[newest]
         keep = self.context_frames - 1
-        return Window(self.clip_length, self.context_frames, stamps_ns, actions, steps, seen[-keep:], view)
+        return Window(self.clip_length, self.context_frames, stamps_ns, inferred, views, seen[-keep:], view)

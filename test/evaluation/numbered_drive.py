@@ -11,7 +11,7 @@ from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
 from lapose_core.data.source import Frame, Intrinsics, Source
 from lapose_core.geometry import Trajectory, chain_motions, invert_pose, make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig, preset
-from lapose_core.runtime.backends.backend import DecodedMotions, Features
+from lapose_core.runtime.backends.backend import DecodedMotions, Features, InferredSteps
 from lapose_core.runtime.calibration import Calibration
 
 PERIOD_NS = 100_000_000
@@ -65,9 +65,9 @@ class KnowingBackend:
         self.tokenized += 1
         return {"number": frame_CHW[0, 0, :1]}
 
-    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
+    def infer_steps(self, frames: Sequence[Features], intervals_S: np.ndarray) -> InferredSteps:
         self.compared += 1
-        return np.concatenate([frame["number"] for frame in frames])[None]
+        return InferredSteps(np.concatenate([frame["number"] for frame in frames])[None], None)
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
         before, after = actions_SK.T

@@ -122,7 +122,7 @@ def test_rounding_to_half_hardly_moves_the_motions(tiny_model_dir: Path) -> None
                 module.register_forward_hook(lambda *arguments: half(arguments[2]))
         backend = TorchBackend(model)
         features = [backend.tokenize(frame) for frame in frames]
-        actions = [backend.infer_actions(features[i : i + 2], np.array([0.25]))[0] for i in range(7)]
+        actions = [backend.infer_steps(features[i : i + 2], np.array([0.25])).actions_SK[0] for i in range(7)]
         answers.append(backend.decode_motions(np.stack(actions), np.full(7, 0.25)))
     exact, rounded = answers
     np.testing.assert_allclose(rounded.translation_S3, exact.translation_S3, atol=1e-2)

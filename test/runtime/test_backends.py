@@ -13,6 +13,7 @@ import pytest
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.models import GRAPHS
+from lapose_core.runtime.backends.backend import InferredSteps
 from lapose_core.runtime.backends.gpu import find_gpu
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.backends.open import open_backend
@@ -34,11 +35,14 @@ def test_backends_agree(tiny_model_dir: Path, backend: OnnxRuntimeBackend, frame
     answers = []
     for candidate in (backend, torch_backend):
         features = [candidate.tokenize(candidate.prepare(f.image_HWC)) for f in frames[: steps + 1]]
-        actions = np.concatenate([candidate.infer_actions(features[i : i + 2], STEP_S) for i in range(steps)])
-        answers.append((actions, candidate.decode_motions(actions, np.full(steps, 0.25))))
-    (actions_onnx, onnx), (actions_torch, torch) = answers
+        inferred = InferredSteps.joined([candidate.infer_steps(features[i : i + 2], STEP_S) for i in range(steps)])
+        answers.append((inferred, candidate.decode_motions(inferred.actions_SK, np.full(steps, 0.25))))
+    (inferred_onnx, onnx), (inferred_torch, torch) = answers
 
-    apart_S = np.sort(np.abs(actions_onnx - actions_torch).max(axis=1))
+    assert inferred_onnx.matches_S2NC.shape == (steps, 2, 4 * 8, 5)
+    matches_apart = np.abs(inferred_onnx.matches_S2NC - inferred_torch.matches_S2NC)
+    assert np.median(matches_apart) < 1e-4 and np.mean(matches_apart > 0.01) < 0.02
+    apart_S = np.sort(np.abs(inferred_onnx.actions_SK - inferred_torch.actions_SK).max(axis=1))
     # A match on the edge of a cell may fall to either side, by rounding; that is rare, and moves an action a little.
     assert np.all(apart_S[:-1] < 1e-3) and apart_S[-1] < 3e-2
     for name in ("translation_S3", "quaternion_S4", "variance_S6", "fov_x_S", "scale_m"):

@@ -15,7 +15,9 @@ from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
 from lapose_core.geometry import make_pose
 from lapose_core.motion import Motion
+from lapose_core.runtime.backends.backend import InferredSteps
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from lapose_core.runtime.estimate import decode_window
 from lapose_core.runtime.odometer import Odometer, OdometerConfig, StaleFrameError, propagate_covariance
 
 CLIP_LENGTH = 16
@@ -65,18 +67,18 @@ def test_running_frame_by_frame_gives_the_numbers_of_the_whole_window(
 
     window = frames[-CLIP_LENGTH:]
     features = [backend.tokenize(prepare_frame(frame.image_HWC, backend.config)) for frame in window]
-    actions = [backend.infer_actions(features[i : i + 2], np.array([0.25]))[0] for i in range(CLIP_LENGTH - 1)]
-    decoded = backend.decode_motions(np.stack(actions), np.full(CLIP_LENGTH - 1, 0.25, np.float32))
+    steps = [backend.infer_steps(features[i : i + 2], np.array([0.25])) for i in range(CLIP_LENGTH - 1)]
+    decoded = decode_window(backend, InferredSteps.joined(steps), np.full(CLIP_LENGTH - 1, 0.25, np.float32))
 
     expected = make_pose(decoded.translation_S3[-1], decoded.quaternion_S4[-1])
     np.testing.assert_allclose(motion.pose_from_to, expected, atol=1e-6)
-    np.testing.assert_allclose(motion.action, actions[-1], atol=1e-6)
+    np.testing.assert_allclose(motion.action, steps[-1].actions_SK[0], atol=1e-6)
     np.testing.assert_allclose(motion.variance, decoded.variance_S6[-1], rtol=1e-4)
     assert motion.scale_m == pytest.approx(decoded.scale_m, rel=1e-5)
     assert motion.fov_x_rad == pytest.approx(source_fov_x(decoded.fov_x_S[-1], 192, 96, backend.config), rel=1e-5)
 
 
-def test_running_frame_by_frame_gives_the_numbers_of_the_model_in_training(
+def test_running_frame_by_frame_gives_the_actions_of_the_model_in_training(
     odometer: Odometer, frames: list[Frame], tiny_model_dir
 ) -> None:
     torch = pytest.importorskip("torch")
@@ -89,11 +91,11 @@ def test_running_frame_by_frame_gives_the_numbers_of_the_model_in_training(
     model = LAPose.load(tiny_model_dir)
     window_TCHW = np.stack([prepare_frame(frame.image_HWC, model.config) for frame in frames[-CLIP_LENGTH:]])
     with torch.no_grad():
-        head, _ = model(torch.from_numpy(window_TCHW)[None], torch.full((1, CLIP_LENGTH - 1), 0.25))
+        actions_1SK, _ = model.infer_actions(
+            torch.from_numpy(window_TCHW)[None], torch.full((1, CLIP_LENGTH - 1), 0.25)
+        )
 
-    np.testing.assert_allclose(head["log_scale_B"].exp().item(), motion.scale_m, rtol=1e-3)
-    quaternion = head["quaternion_BS4"][0, -1].numpy()
-    np.testing.assert_allclose(make_pose(np.zeros(3), quaternion)[:3, :3], motion.pose_from_to[:3, :3], atol=1e-3)
+    np.testing.assert_allclose(actions_1SK[0, -1].numpy(), motion.action, atol=1e-3)
 
 
 def test_reset_starts_again_from_nothing(odometer: Odometer, frames: list[Frame]) -> None:

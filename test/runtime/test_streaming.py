@@ -95,7 +95,7 @@ def test_a_model_of_whole_windows_keeps_its_tokens_and_equals_recomputing(
 
 
 def test_work_of_a_frame_is_that_of_one_frame(backend: OnnxRuntimeBackend, frames: list[Frame]) -> None:
-    calls = {"tokenize": 0, "infer_actions": 0, "decode_motions": 0}
+    calls = {"tokenize": 0, "infer_steps": 0, "decode_motions": 0}
 
     class Counting:
         config, calibration = backend.config, backend.calibration
@@ -111,7 +111,7 @@ def test_work_of_a_frame_is_that_of_one_frame(backend: OnnxRuntimeBackend, frame
     odometer = Odometer(Counting())  # type: ignore[arg-type]
     for frame in frames:
         odometer.register_frame(frame)
-    assert calls == {"tokenize": len(frames), "infer_actions": len(frames) - 1, "decode_motions": len(frames) - 1}
+    assert calls == {"tokenize": len(frames), "infer_steps": len(frames) - 1, "decode_motions": len(frames) - 1}
 
 
 @pytest.mark.parametrize("kind", ["frame by frame", "windows"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,29 @@ Features: TypeAlias = dict[str, Any]
 
 #: A part of the model as a function of named arrays (`lapose_core/model/graphs.py`), in the engine's own kind of array.
 Graph: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class InferredSteps(NamedTuple):
+    """What the inverse dynamics model says about S steps.
+
+    Attributes:
+        actions_SK: latent actions.
+        matches_S2NC: what was matched there and back (`LAPose.infer_action`); None for a preset that matches nothing.
+    """
+
+    actions_SK: np.ndarray
+    matches_S2NC: np.ndarray | None
+
+    @classmethod
+    def joined(cls, parts: Sequence[InferredSteps]) -> InferredSteps:
+        """Parts one after the other, all of one model."""
+        matches = [part.matches_S2NC for part in parts if part.matches_S2NC is not None]
+        actions_SK = np.concatenate([part.actions_SK for part in parts])
+        return cls(actions_SK, np.concatenate(matches) if matches else None)
+
+    def part(self, steps: slice) -> InferredSteps:
+        """Some of the steps."""
+        return InferredSteps(self.actions_SK[steps], None if self.matches_S2NC is None else self.matches_S2NC[steps])
 
 
 @dataclass(frozen=True)
@@ -61,8 +84,8 @@ class Backend(Protocol):
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         """Features of one frame, from `prepare` or as a numpy array."""
 
-    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
-        """Latent actions (S, K) between S + 1 adjacent frames, at most `context_frames`; intervals in seconds."""
+    def infer_steps(self, frames: Sequence[Features], intervals_S: np.ndarray) -> InferredSteps:
+        """The steps between S + 1 adjacent frames, at most `context_frames`; intervals in seconds."""
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
         """Motions of a window of S = 1 to clip_length - 1 steps."""
@@ -86,7 +109,7 @@ class GraphBackend:
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         return self._tokenizer({"frame_1CHW": self._enter(frame_CHW)[None]})
 
-    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
+    def infer_steps(self, frames: Sequence[Features], intervals_S: np.ndarray) -> InferredSteps:
         if self.config.context_frames == 2:
             previous, current = frames
             inputs = {f"previous_{name}": value for name, value in previous.items()}
@@ -94,7 +117,8 @@ class GraphBackend:
         else:
             inputs = {"tokens_1TND": self._stack([frame["tokens"] for frame in frames])}
         inputs["intervals_1S"] = self._enter(np.asarray(intervals_S, np.float32)[None])
-        return self._leave(self._inverse_dynamics(inputs)["actions_1SK"])[0]
+        inferred = {name: self._leave(value)[0] for name, value in self._inverse_dynamics(inputs).items()}
+        return InferredSteps(inferred["actions_1SK"], inferred.get("matches_1S2NC"))
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
         inputs = {"actions_1SK": actions_SK, "intervals_1S": intervals_S}

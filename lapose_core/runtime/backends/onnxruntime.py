@@ -51,9 +51,11 @@ def _check(sessions: list[onnxruntime.InferenceSession], config: ModelConfig, mo
     names = {f"{time}_{name}" for time in ("previous", "current") for name in features}
     names = names if config.context_frames == 2 else {"tokens_1TND"}
     inputs = [{each.name: each.shape for each in session.get_inputs()} for session in sessions]
+    inferred = {"actions_1SK", "matches_1S2NC"} if config.matching_width else {"actions_1SK"}
     fits = (
         inputs[0] == {"frame_1CHW": [1, 3, config.image_height, config.image_width]},
-        inputs[1].keys() == {*names, "intervals_1S"},
+        inputs[1].keys() == {*names, "intervals_1S"}
+        and {output.name for output in sessions[1].get_outputs()} == inferred,
         inputs[2].get("actions_1SK", [0])[-1] == config.action_width,
     )
     for graph, right in zip(GRAPHS, fits, strict=True):

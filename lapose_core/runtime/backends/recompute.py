@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lapose_core.data.preprocess import Image, PrincipalPoint
-from lapose_core.runtime.backends.backend import Backend, DecodedMotions, Features, PreparedFrame
+from lapose_core.runtime.backends.backend import Backend, DecodedMotions, Features, InferredSteps, PreparedFrame
 
 
 class RecomputingBackend:
@@ -29,14 +29,14 @@ class RecomputingBackend:
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         return {"frame": frame_CHW}
 
-    def infer_actions(self, frames: Sequence[Features], intervals_S: np.ndarray) -> np.ndarray:
+    def infer_steps(self, frames: Sequence[Features], intervals_S: np.ndarray) -> InferredSteps:
         features = [self._backend.tokenize(frame["frame"]) for frame in frames]
         seen = min(self._backend.config.context_frames, len(frames))
         steps = [
-            self._backend.infer_actions(features[start : start + seen], intervals_S[start : start + seen - 1])
+            self._backend.infer_steps(features[start : start + seen], intervals_S[start : start + seen - 1])
             for start in range(len(frames) - seen + 1)
         ]
-        return np.concatenate(steps)
+        return InferredSteps.joined(steps)
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
         return self._backend.decode_motions(actions_SK, intervals_S)

@@ -13,7 +13,7 @@ from lapose_core.data.preprocess import Image, PrincipalPoint
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.graphs import model_graphs
 from lapose_core.model.lapose import LAPose
-from lapose_core.runtime.backends.backend import Features, Graph, GraphBackend, PreparedFrame
+from lapose_core.runtime.backends.backend import Features, Graph, GraphBackend, InferredSteps, PreparedFrame
 from lapose_core.runtime.backends.replay import Replay
 from lapose_core.runtime.calibration import Calibration
 from lapose_core.runtime.preprocess_torch import TensorPreparer
@@ -51,9 +51,9 @@ class TensorBackend(GraphBackend):
             }  # the next frame overwrites the graph's own
 
     @torch.inference_mode()
-    def infer_actions(self, frames: Any, intervals_S: np.ndarray) -> np.ndarray:
+    def infer_steps(self, frames: Any, intervals_S: np.ndarray) -> InferredSteps:
         with torch.cuda.stream(self._stream):
-            return super().infer_actions(frames, intervals_S)
+            return super().infer_steps(frames, intervals_S)
 
     @torch.inference_mode()
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> Any:
@@ -69,7 +69,7 @@ class TensorBackend(GraphBackend):
         for steps in range(1, config.clip_length):
             intervals_S = np.full(steps, 0.25, np.float32)
             if steps < config.context_frames:
-                self.infer_actions([features] * (steps + 1), intervals_S)
+                self.infer_steps([features] * (steps + 1), intervals_S)
             self.decode_motions(np.zeros((steps, config.action_width), np.float32), intervals_S)
 
     def _enter(self, array: np.ndarray | Tensor) -> Tensor:

@@ -1,0 +1,63 @@
+"""The same points in both frames of each step, from what the model matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lapose_core.model.config import ModelConfig
+
+#: Pixels between the cells that are matched, `lapose_core/model/matching.py`'s queries.
+_QUERY_STRIDE = 16
+#: Pixels: nearer to the picture's edge, a target is where the window ended.
+_EDGE = 2.0
+#: Pixels a cell's position is off by for each cell of the refinement's spread (1.8 million rendered matches: 0.4 to 1.0
+#: for spreads of 0.75 to 1.4), and the least of it.
+_DEVIATION, _LEAST_DEVIATION = 0.7, 0.35
+
+
+@dataclass(frozen=True)
+class Correspondences:
+    """M points in both frames of each of S steps. The first half are cells of the older frame, the rest of the newer.
+
+    Attributes:
+        older_S2M, newer_S2M: pixels right of and below the middle of the model's input.
+        deviation_SM: standard deviation of where the points are, pixels, for those that are no outliers.
+        weight_SM: from 0 (outside the picture) to 1 (surely the same point).
+    """
+
+    older_S2M: np.ndarray
+    newer_S2M: np.ndarray
+    deviation_SM: np.ndarray
+    weight_SM: np.ndarray
+
+    @classmethod
+    def of_matches(cls, matches_S2NC: np.ndarray, config: ModelConfig) -> Correspondences:
+        """From the inverse dynamics model's matches, there and back (`LAPose.infer_action`)."""
+        middle_21 = np.array([[config.image_width / 2], [config.image_height / 2]], np.float32)
+        cells_S2N = np.broadcast_to(_cells(config) - middle_21, (len(matches_S2NC), 2, matches_S2NC.shape[2]))
+        target_SD2N = matches_S2NC[..., :2].swapaxes(-1, -2) - middle_21
+        older_S2M = np.concatenate([cells_S2N, target_SD2N[:, 1]], axis=-1)
+        newer_S2M = np.concatenate([target_SD2N[:, 0], cells_S2N], axis=-1)
+        inside_S2M = (np.abs(older_S2M) < middle_21 - _EDGE) & (np.abs(newer_S2M) < middle_21 - _EDGE)
+        peak_SM, spread_SM = (matches_S2NC[..., number].reshape(len(matches_S2NC), -1) for number in (2, 4))
+        return cls(
+            older_S2M,
+            newer_S2M,
+            np.maximum(_DEVIATION * spread_SM, _LEAST_DEVIATION),
+            np.where(inside_S2M.all(axis=1), np.sqrt(peak_SM), np.float32(0)),
+        )
+
+    def rays(self, focal: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rays (S, 3, M) with z = 1 of the points in the older and in the newer frame."""
+        ones_S1M = np.ones((len(self.older_S2M), 1, self.older_S2M.shape[2]), np.float32)
+        scale = np.float32(1 / focal)
+        return tuple(np.concatenate([points * scale, ones_S1M], axis=1) for points in (self.older_S2M, self.newer_S2M))
+
+
+def _cells(config: ModelConfig) -> np.ndarray:
+    """(2, N) pixel positions of the cells' centres, row by row."""
+    xs = np.arange(_QUERY_STRIDE / 2, config.image_width, _QUERY_STRIDE, np.float32)
+    ys = np.arange(_QUERY_STRIDE / 2, config.image_height, _QUERY_STRIDE, np.float32)
+    return np.stack(np.meshgrid(xs, ys)).reshape(2, -1)
