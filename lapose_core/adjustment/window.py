@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lapose_core.adjustment.correspondences import Correspondences
-from lapose_core.adjustment.epipolar import CameraDoubt, fit_epipolar
+from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.lengths import chain_lengths, facing
 from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig
@@ -16,6 +16,8 @@ from lapose_core.runtime.backends.backend import DecodedMotions
 
 #: Metres: shorter steps have no direction that pictures could tell.
 _SHORTEST_STEP = 0.05
+#: Of the head's variances, what stays: it knows the pictures in which the matches err together.
+_HEAD_SHARE = 0.4
 #: Of a camera whose principal point is told, in widths of the model's input.
 _KNOWN_AXIS = (0.002, 0.002)
 
@@ -30,7 +32,7 @@ def adjust_window(
 
     Args:
         decoded: the pose head's motions of S steps.
-        matches_S2NC: there and back, of each step (`Backend.infer_actions`).
+        matches_S2NC: there and back, of each step (`Backend.infer_steps`).
         config: the model's.
         axis_known: the model's input is centred on the camera's principal point.
 
@@ -40,7 +42,7 @@ def adjust_window(
     length_S = np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), 1e-6)
     direction_S3 = decoded.translation_S3 / length_S[:, None]
     reach_S = np.maximum(length_S, _SHORTEST_STEP)
-    variance_S6 = decoded.variance_S6 / np.repeat(np.stack([reach_S**2, np.ones_like(reach_S)], axis=-1), 3, axis=-1)
+    believed_S6 = decoded.variance_S6 / np.repeat(np.stack([reach_S**2, np.ones_like(reach_S)], axis=-1), 3, axis=-1)
     found = Correspondences.of_matches(matches_S2NC, config)
     focal = 0.5 * config.image_width / math.tan(0.5 * float(np.mean(decoded.fov_x_S)))
     doubt = CameraDoubt(axis=_KNOWN_AXIS) if axis_known else CameraDoubt()
@@ -48,37 +50,29 @@ def adjust_window(
         found,
         make_pose(decoded.translation_S3, decoded.quaternion_S4)[:, :3, :3],
         direction_S3,
-        variance_S6,
+        believed_S6,
         focal,
         config.image_width,
         doubt,
     )
     facing_S1 = facing(found, fit)[:, None]
-    direction_S3 = fit.direction_S3 * facing_S1
-    fit = replace(fit, direction_S3=direction_S3, seen_S3=fit.seen_S3 * facing_S1)
+    fit = replace(fit, direction_S3=fit.direction_S3 * facing_S1, seen_S3=fit.seen_S3 * facing_S1)
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
     length_S = length_S * (chained_S / reach_S)
     fov_x = 2 * math.atan(0.5 * config.image_width / fit.focal)
     return DecodedMotions(
-        direction_S3 * length_S[:, None],
+        fit.direction_S3 * length_S[:, None],
         quaternion_of(fit.rotation_S33),
-        _variances(fit.covariance_S55, fit.rotation_S33, fit.across_S23, direction_S3, reach_S, log_deviation_S),
+        _variances(fit, reach_S, log_deviation_S) + _HEAD_SHARE * decoded.variance_S6,
         np.full_like(decoded.fov_x_S, fov_x),
         float(np.mean(length_S)),
     )
 
 
-def _variances(
-    covariance_S55: np.ndarray,
-    rotation_S33: np.ndarray,
-    across_S23: np.ndarray,
-    direction_S3: np.ndarray,
-    reach_S: np.ndarray,
-    log_deviation_S: np.ndarray,
-) -> np.ndarray:
+def _variances(fit: EpipolarFit, reach_S: np.ndarray, log_deviation_S: np.ndarray) -> np.ndarray:
     """Variances (S, 6) of translation (m^2) and rotation vector (rad^2), in the older camera's axes."""
-    turned_S33 = rotation_S33 @ covariance_S55[:, :3, :3] @ rotation_S33.swapaxes(-1, -2)
-    sideways_S33 = across_S23.swapaxes(-1, -2) @ covariance_S55[:, 3:, 3:] @ across_S23
-    along_S33 = (log_deviation_S**2)[:, None, None] * direction_S3[:, :, None] * direction_S3[:, None, :]
+    turned_S33 = fit.rotation_S33 @ fit.covariance_S55[:, :3, :3] @ fit.rotation_S33.swapaxes(-1, -2)
+    sideways_S33 = fit.across_S23.swapaxes(-1, -2) @ fit.covariance_S55[:, 3:, 3:] @ fit.across_S23
+    along_S33 = (log_deviation_S**2)[:, None, None] * fit.direction_S3[:, :, None] * fit.direction_S3[:, None, :]
     translation_S33 = (reach_S**2)[:, None, None] * (sideways_S33 + along_S33)
     return np.concatenate([np.diagonal(part, axis1=1, axis2=2) for part in (translation_S33, turned_S33)], axis=-1)
