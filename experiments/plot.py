@@ -67,7 +67,7 @@ def plot_labels(results: Results, path: Path) -> None:
             middle = np.array([np.mean(v) for v in values])
             spread = np.array([[m - min(v), max(v) - m] for m, v in zip(middle, values, strict=True)]).T
             axis.errorbar(shares, middle, yerr=spread, marker="o", capsize=3, label=arm)
-            axis.set(title=title, xscale="log", xlabel="labels, % of 20,480 clips")
+            axis.set(title=title, xscale="log", xlabel="labelled clips, % of the whole set")
             axis.grid(alpha=0.3)
     if axes[0].has_data():
         axes[0].legend()

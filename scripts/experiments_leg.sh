@@ -2,7 +2,8 @@
 # The experiments on a machine that is lent for minutes, a seed on each of its GPUs: scripts/experiments_leg.sh MINUTES [FOLDER]
 #
 # Goes on in FOLDER (runs/experiments) from where an earlier call stopped. Results and logs are left in $OUT, if that is set, as
-# one archive: of many files not all come back.
+# one archive: of many files not all come back, and of large ones none (checkpoints are gigabytes: what is to be measured
+# with them has to be measured there).
 # Wheels of what the machine lacks are taken from .whl, packed real clips from .scratch/real, if they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,4 +20,5 @@ for seed in $(seq 0 $(($(nvidia-smi --list-gpus | wc -l) - 1))); do
 done
 wait
 tail -n 5 "$folder"/seed*.log
-[[ -z "${OUT:-}" ]] || tar -czf "$OUT/experiments.tgz" -C "$folder" --exclude "*.safetensors" --exclude "events.*" .
+[[ -z "${OUT:-}" ]] || (cd "$folder" && find . -name "*.json" -o -name "*.jsonl" -o -name "*.log") |
+  tar -czf "$OUT/experiments.tgz" -C "$folder" -T -

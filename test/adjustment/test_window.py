@@ -159,7 +159,7 @@ def test_a_window_that_only_begins_is_adjusted_as_well(steps: int) -> None:
     assert errors(adjusted, seen.motions_S44[:steps])[1] < errors(begun, seen.motions_S44[:steps])[1]
 
 
-def test_the_variances_are_of_the_size_of_the_errors() -> None:
+def test_the_variances_are_of_the_size_of_the_errors_and_no_smaller() -> None:
     surprises = []
     for seed in range(10):
         seen = drive(seed)
@@ -168,4 +168,4 @@ def test_the_variances_are_of_the_size_of_the_errors() -> None:
         sideways = (motions_S44 - seen.motions_S44)[:, :2, 3]
         surprises.append(sideways**2 / adjusted.variance_S6[:, :2])
     inside = [np.mean(np.array(surprises) < square) for square in (0.455, 2.71)]  # of a Gaussian's, 50 and 90 %
-    assert 0.35 < inside[0] < 0.7 and 0.75 < inside[1] < 0.99
+    assert 0.5 < inside[0] < 0.95 and inside[1] > 0.9
