@@ -47,7 +47,7 @@ def adjust_window(
     focal = 0.5 * config.image_width / math.tan(0.5 * float(np.mean(decoded.fov_x_S)))
     doubt = CameraDoubt(axis=_KNOWN_AXIS) if axis_known else CameraDoubt()
     fit = fit_epipolar(
-        found,
+        found.half(config),
         make_pose(decoded.translation_S3, decoded.quaternion_S4)[:, :3, :3],
         direction_S3,
         believed_S6,
