@@ -15,7 +15,7 @@ from lapose_core.adjustment.normal_equations import NormalEquations
 from lapose_core.geometry import rotation_from_vector
 
 #: Deviations at which a match starts to count as an outlier (Geman-McClure), one after the other.
-_SCALES = (3.0, 2.0, 1.5)
+_SCALES = (3.0, 2.0, 1.5, 1.5)
 #: So many matches count as one: neighbours err together.
 _ALIKE = 5.0
 #: A prior that is off by more than about so many squared deviations (of rotation, of direction) gives way.
