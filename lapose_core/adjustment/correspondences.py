@@ -50,7 +50,7 @@ class Correspondences:
         )
 
     def half(self, config: ModelConfig) -> Correspondences:
-        """Every other cell of either frame, like one colour of a chessboard: neighbours say the same, for twice the cost."""
+        """Every other cell of either frame, like a chessboard: neighbours say the same, for twice the cost."""
         column, row = _cells(config) // _QUERY_STRIDE
         white_N = (column + row) % 2 == 0
         white_M = np.concatenate([white_N, ~white_N])
