@@ -10,7 +10,7 @@ from lapose_core.geometry import adjoint
 from lapose_core.motion import Motion
 from lapose_core.runtime.calibration import SMALLEST_VARIANCE
 
-#: Metres after which errors that steps have in common are forgotten but for 37 %. That of the scale falls to a third in 10
+#: Metres after which errors that steps have in common are forgotten but for 37 %. The scale's falls to a third in 10
 #: metres (the demo, KITTI 00 and 06), and what is left lasts for the whole drive.
 MEMORY_M = 50.0
 
