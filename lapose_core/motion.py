@@ -17,6 +17,8 @@ class Motion:
             (x right, y down, z forward).
         covariance: (6, 6) of the translation (x y z, m^2) and of the rotation vector (x y z, rad^2), in the
             older camera's axes; never singular. Errors are as likely as it says under a Gaussian.
+        scale_deviation: standard deviation of the scale, as a share of the step; in the covariance already. Steps near
+            each other have this error in common, all else counts as independent.
         scale_m: the clip's metric scale, the mean step length of the window, metres (paper, "metric scale token").
         fov_x_rad: horizontal field of view of the whole source image, radians.
         action: (K,) latent action of the step, float32.
@@ -26,6 +28,7 @@ class Motion:
     stamp_to_ns: int
     pose_from_to: np.ndarray
     covariance: np.ndarray
+    scale_deviation: float
     scale_m: float
     fov_x_rad: float
     action: np.ndarray

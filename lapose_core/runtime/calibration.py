@@ -126,7 +126,24 @@ class Calibration(StoredConfig):
         """
         translation_S3 = poses_S44[:, :3, 3]
         deviation_S6 = np.sqrt(np.maximum(variance_S6.astype(np.float64), SMALLEST_VARIANCE))
-        step_S = np.linalg.norm(translation_S3, axis=-1)
+        growth_S2 = self._growth(poses_S44, intervals_S, sight_S)
+        deviation_S6 = deviation_S6 * self.factors * np.repeat(growth_S2, 3, axis=-1)
+        deviation_S6 = np.maximum(deviation_S6, SMALLEST_VARIANCE**0.5)
+        covariance_S66 = deviation_S6[:, :, None] * self._correlation() * deviation_S6[:, None, :]
+        stretch_S3 = self.scale_deviation(poses_S44, intervals_S, sight_S, turn_S)[:, None] * translation_S3
+        covariance_S66[:, :3, :3] += stretch_S3[:, :, None] * stretch_S3[:, None, :]
+        return covariance_S66
+
+    def scale_deviation(
+        self, poses_S44: np.ndarray, intervals_S: np.ndarray, sight_S: np.ndarray, turn_S: np.ndarray | float
+    ) -> np.ndarray:
+        """(S,) standard deviations of the scale, as shares of the steps; in `covariance` already. See there."""
+        straight_S = self.straight_share**2 / (1 + (np.asarray(turn_S) / _TELLING_TURN_RAD) ** 2)
+        return np.sqrt(self.scale_share**2 + straight_S) * self._growth(poses_S44, intervals_S, sight_S)[:, 0]
+
+    def _growth(self, poses_S44: np.ndarray, intervals_S: np.ndarray, sight_S: np.ndarray) -> np.ndarray:
+        """(S, 2) factors by which the deviations of translation and rotation grow."""
+        step_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1)
         intervals_S = np.maximum(intervals_S, 1e-3)
         beyond_S4 = np.stack(
             [
@@ -138,15 +155,7 @@ class Calibration(StoredConfig):
             axis=-1,
         )
         powers_42 = np.transpose([dataclasses.astuple(self.translation), dataclasses.astuple(self.rotation)])
-        growth_S2 = np.exp(np.log(np.maximum(beyond_S4, 1.0)) @ powers_42)
-        deviation_S6 = deviation_S6 * self.factors * np.repeat(growth_S2, 3, axis=-1)
-        deviation_S6 = np.maximum(deviation_S6, SMALLEST_VARIANCE**0.5)
-        covariance_S66 = deviation_S6[:, :, None] * self._correlation() * deviation_S6[:, None, :]
-        straight_S = self.straight_share**2 / (1 + (np.asarray(turn_S) / _TELLING_TURN_RAD) ** 2)
-        share_S = (self.scale_share**2 + straight_S) * growth_S2[:, 0] ** 2
-        along_S33 = translation_S3[:, :, None] * translation_S3[:, None, :]
-        covariance_S66[:, :3, :3] += share_S[:, None, None] * along_S33
-        return covariance_S66
+        return np.exp(np.log(np.maximum(beyond_S4, 1.0)) @ powers_42)
 
     def _correlation(self) -> np.ndarray:
         correlation = np.eye(6)

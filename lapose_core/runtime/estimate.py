@@ -44,13 +44,14 @@ class Motions:
 
     Attributes:
         poses_S44: metres.
-        covariance_S66: see `Motion`.
+        covariance_S66, scale_deviation_S: see `Motion`.
         fov_x_S: horizontal field of view of the model's input, radians.
         scale_m: mean step length of the window, as the model has it.
     """
 
     poses_S44: np.ndarray
     covariance_S66: np.ndarray
+    scale_deviation_S: np.ndarray
     fov_x_S: np.ndarray
     scale_m: float
 
@@ -96,16 +97,16 @@ def estimate_motions(
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])
-    covariance_S66 = backend.calibration.covariance(
-        poses_S44, decoded.variance_S6, intervals_S, sight_S, turn_of(poses_S44)
-    )
+    calibration, turn = backend.calibration, turn_of(poses_S44)
+    covariance_S66 = calibration.covariance(poses_S44, decoded.variance_S6, intervals_S, sight_S, turn)
+    scale_deviation_S = calibration.scale_deviation(poses_S44, intervals_S, sight_S, turn)
     for step, view in enumerate(views_S):
         if view.is_still and speed_S[step] < _SLOW_MPS:
-            poses_S44[step] = np.eye(4)
+            poses_S44[step], scale_deviation_S[step] = np.eye(4), 0.0
             covariance_S66[step] = np.diag(np.repeat([_AT_REST_M**2, _AT_REST_RAD**2], 3))
         if view.is_blind:
             covariance_S66[step] += np.diag(unseen_variance_6 * float(intervals_S[step]) ** 2)
-    return Motions(poses_S44, covariance_S66, decoded.fov_x_S, decoded.scale_m)
+    return Motions(poses_S44, covariance_S66, scale_deviation_S, decoded.fov_x_S, decoded.scale_m)
 
 
 def unseen_variance(speed_mps: float = UNSEEN_SPEED_MPS, turn_radps: float = UNSEEN_TURN_RADPS) -> np.ndarray:

@@ -10,11 +10,10 @@ from lapose_core.data.preprocess import PrincipalPoint, source_fov_x
 from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
-from lapose_core.geometry import adjoint
 from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.backend import Backend, InferredSteps
-from lapose_core.runtime.calibration import SMALLEST_VARIANCE
 from lapose_core.runtime.estimate import UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS, estimate_motions, unseen_variance
+from lapose_core.runtime.pose_doubt import PoseDoubt
 from lapose_core.runtime.view import look
 from lapose_core.runtime.window import Window
 
@@ -50,19 +49,20 @@ class Track:
 
     Attributes:
         window: frames and latent actions; empty before the first frame, and after a gap.
-        pose_odom_camera, covariance, motion: see `Odometry`.
+        pose_odom_camera, motion: see `Odometry`.
+        doubt: of the pose.
     """
 
     window: Window
     pose_odom_camera: np.ndarray
-    covariance: np.ndarray
+    doubt: PoseDoubt
     motion: Motion | None = None
 
     def odometry(self, *, is_step: bool) -> Odometry:
         return Odometry(
             stamp_ns=self.window.stamps_ns[-1],
             pose_odom_camera=self.pose_odom_camera.copy(),
-            covariance=self.covariance.copy(),
+            covariance=self.doubt.covariance.copy(),
             motion=self.motion,
             window_fill=len(self.window.stamps_ns),
             is_step=is_step,
@@ -92,7 +92,7 @@ class Odometer:
 
     def reset(self) -> None:
         """Forget everything: the next frame is the origin."""
-        self._track = Track(self._empty_window, np.eye(4), SMALLEST_VARIANCE * np.eye(6))
+        self._track = Track(self._empty_window, np.eye(4), PoseDoubt())
         self._newest = self._track  # that of a measured frame, where one came last
 
     def take_frame(self, frame: Frame, steps: FrameSampler) -> Odometry:
@@ -145,8 +145,8 @@ class Odometer:
         if window.inferred is None:
             return replace(track, window=window)
         motion = self._newest_motion(window, window.inferred, frame)
-        covariance = propagate_covariance(track.covariance, track.pose_odom_camera, motion)
-        return Track(window, track.pose_odom_camera @ motion.pose_from_to, covariance, motion)
+        doubt = track.doubt.after(motion, track.pose_odom_camera)
+        return Track(window, track.pose_odom_camera @ motion.pose_from_to, doubt, motion)
 
     def _newest_motion(self, window: Window, inferred: InferredSteps, frame: Frame) -> Motion:
         """Decode the whole window, because its steps tell the scale together, and take the last step."""
@@ -165,6 +165,7 @@ class Odometer:
             stamp_to_ns=window.stamps_ns[-1],
             pose_from_to=motions.poses_S44[-1],
             covariance=motions.covariance_S66[-1],
+            scale_deviation=float(motions.scale_deviation_S[-1]),
             scale_m=float(motions.scale_m),
             fov_x_rad=source_fov_x(fov_x_model, width, height, self.backend.config, principal_point),
             action=inferred.actions_SK[-1],
@@ -183,21 +184,5 @@ class Odometer:
         if (stamp_ns - last_ns) * 1e-9 <= self.config.max_gap_s:
             return track
         unseen_s = max(0, stamp_ns - newest.window.stamps_ns[-1]) * 1e-9
-        unseen = np.diag(self.config.unseen_variance(unseen_s))
-        return Track(self._empty_window, newest.pose_odom_camera, newest.covariance + unseen)
-
-
-def propagate_covariance(covariance: np.ndarray, pose_odom_camera: np.ndarray, motion: Motion) -> np.ndarray:
-    """Covariance (6, 6) of the pose after a motion, to first order; steps count as independent.
-
-    Errors are (translation, rotation vector) in the axes of the odom frame. A rotation error of the pose moves the end
-    of the step by error x step, which is the adjoint of a pose at minus the step; the motion's own error is turned
-    from the camera's axes into those of the odom frame.
-    """
-    rotation = pose_odom_camera[:3, :3]
-    lever = np.eye(4)
-    lever[:3, 3] = -rotation @ motion.pose_from_to[:3, 3]
-    carry = adjoint(lever)
-    turn = np.kron(np.eye(2), rotation)
-    propagated = carry @ covariance @ carry.T + turn @ motion.covariance @ turn.T
-    return 0.5 * (propagated + propagated.T)
+        doubt = newest.doubt.unseen(self.config.unseen_variance(unseen_s))
+        return Track(self._empty_window, newest.pose_odom_camera, doubt)

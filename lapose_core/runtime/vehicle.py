@@ -101,7 +101,7 @@ def covariance_from_numbers(numbers: np.ndarray) -> np.ndarray:
 def _chained(start_covariance: np.ndarray, pose_odom_start: np.ndarray, relative: BodyOdometry) -> np.ndarray:
     """Covariance (6, 6) in the odom frame of a pose that is relative to an uncertain start, to first order.
 
-    A rotation error of the start moves the body by error x lever, as in `propagate_covariance`.
+    A rotation error of the start moves the body by error x lever, as in `PoseDoubt.after`.
     """
     rotation = pose_odom_start[:3, :3]
     lever = np.eye(4)

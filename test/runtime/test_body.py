@@ -25,7 +25,7 @@ def pose(position: np.ndarray, turn: np.ndarray) -> np.ndarray:
 def odometry(pose_odom_camera: np.ndarray, step: np.ndarray | None, covariance: np.ndarray | None = None) -> Odometry:
     motion = None
     if step is not None:
-        motion = Motion(0, STEP_NS, step, np.diag([1, 2, 3, 4, 5, 6]) * 1e-4, 1.0, 1.0, np.zeros(50, np.float32))
+        motion = Motion(0, STEP_NS, step, np.diag([1, 2, 3, 4, 5, 6]) * 1e-4, 0.0, 1.0, 1.0, np.zeros(50, np.float32))
     return Odometry(STEP_NS, pose_odom_camera, np.eye(6) * 1e-3 if covariance is None else covariance, motion, 2)
 
 

@@ -13,7 +13,7 @@ from lapose_core.runtime.health import Health, Level, check_camera, check_model
 from lapose_core.runtime.memory import gpu_memory_bytes, memory_bytes
 from lapose_core.runtime.statistics import Newest, Rate, Statistics, TrackingState
 
-MOTION = Motion(0, 250_000_000, np.eye(4), 1e-4 * np.eye(6), 1.0, 1.2, np.zeros(50, np.float32))
+MOTION = Motion(0, 250_000_000, np.eye(4), 1e-4 * np.eye(6), 0.1, 1.0, 1.2, np.zeros(50, np.float32))
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from lapose_core.motion import Motion
 from lapose_core.runtime.backends.backend import InferredSteps
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.estimate import decode_window
-from lapose_core.runtime.odometer import Odometer, OdometerConfig, StaleFrameError, propagate_covariance
+from lapose_core.runtime.odometer import Odometer, OdometerConfig, StaleFrameError
+from lapose_core.runtime.pose_doubt import PoseDoubt
 
 CLIP_LENGTH = 16
 
@@ -189,10 +190,28 @@ def test_covariance_follows_a_small_error_through_the_chain(
     turned = Rotation.from_matrix(ended[:3, :3] @ expected_end[:3, :3].T).as_rotvec()
     end_error = np.concatenate([ended[:3, 3] - expected_end[:3, 3], turned])
 
-    motion = Motion(0, 1, motion_pose, np.diag(error[6:] ** 2), 1.0, 1.0, np.zeros(50, np.float32))
-    covariance = propagate_covariance(np.diag(error[:6] ** 2), pose, motion)
+    motion = Motion(0, 1, motion_pose, np.diag(error[6:] ** 2), 0.0, 1.0, 1.0, np.zeros(50, np.float32))
+    covariance = PoseDoubt(np.diag(error[:6] ** 2)).after(motion, pose).covariance
 
     np.testing.assert_allclose(covariance, np.outer(end_error, end_error), atol=1e-16)
+
+
+def test_a_scale_that_is_off_makes_a_straight_drive_too_long_and_a_round_trip_less_so() -> None:
+    """A tenth of the way for a while, forgotten in the long run; out and back, it cancels in part."""
+    forward = make_pose(np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0]))
+    back = make_pose(np.array([0.0, 0.0, -1.0]), np.array([0.0, 0.0, 0.0, 1.0]))
+    deviation = {}
+    for name, steps in {"near": [forward] * 10, "far": [forward] * 1000, "back": [forward] * 10 + [back] * 10}.items():
+        pose, doubt = np.eye(4), PoseDoubt()
+        for step in steps:
+            covariance = np.diag([1e-8, 1e-8, 0.01 + 1e-8, 1e-8, 1e-8, 1e-8])
+            doubt = doubt.after(Motion(0, 1, step, covariance, 0.1, 1.0, 1.0, np.zeros(50, np.float32)), pose)
+            pose = pose @ step
+        deviation[name] = np.sqrt(doubt.covariance[2, 2])
+        assert np.all(np.linalg.eigvalsh(doubt.covariance) > 0)
+    assert deviation["near"] == pytest.approx(0.1 * 10, rel=0.1)
+    assert 0.1 * 1000**0.5 < deviation["far"] < 0.5 * 0.1 * 1000
+    assert deviation["back"] < 0.6 * deviation["near"]
 
 
 def disturb(pose: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ def motions() -> list[Motion]:
             stamp_to_ns=START_NS + (index + 1) * 250_000_000,
             pose_from_to=pose,
             covariance=np.diag(rng.uniform(1e-8, 0.1, 6)),
+            scale_deviation=0.1,
             scale_m=1.0 + index / 7,
             fov_x_rad=1.1,
             action=np.zeros(50, np.float32),

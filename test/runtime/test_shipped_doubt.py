@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[world]'")
 
 from lapose_core.data.source import Frame
+from lapose_core.geometry import chain_motions
 from lapose_core.models import find_model
 from lapose_core.motion import Odometry
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
@@ -106,3 +107,14 @@ def test_a_standing_car_stays_where_it_is_and_starts_at_once(
         assert odometry.motion is not None
         if np.linalg.norm(truth[:3, 3]) > 0.05:  # 0.2 m/s
             assert np.linalg.norm(odometry.motion.pose_from_to[:3, 3]) > 0
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_a_path_ends_where_its_covariance_says(shipped: OnnxRuntimeBackend, seed: int) -> None:
+    """Sixteen seconds; the errors of many steps go together, and the covariance of the pose knows it."""
+    driven = sample_drive(seed, 16.0, HZ)
+    pictures = [np.ascontiguousarray(frame.transpose(1, 2, 0)) for frame in render(driven, 224, 480)[0]]
+    end = run(shipped, pictures)[-1]
+    error = end.pose_odom_camera[:3, 3] - chain_motions(driven.motions_BS44[0])[-1][:3, 3]
+    assert error @ np.linalg.solve(end.covariance[:3, :3], error) < 16.3  # all but one of a thousand Gaussians
+    assert np.sqrt(np.trace(end.covariance[:3, :3])) < 0.4 * np.linalg.norm(end.pose_odom_camera[:3, 3])
