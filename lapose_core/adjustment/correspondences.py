@@ -22,7 +22,7 @@ class Correspondences:
     """M points in both frames of each of S steps. The first half are cells of the older frame, the rest of the newer.
 
     Attributes:
-        older_S2M, newer_S2M: pixels right of and below the middle of the model's input.
+        older_S2M, newer_S2M: pixels right of and below where the optical axis meets the model's input.
         deviation_SM: standard deviation of where the points are, pixels, for those that are no outliers.
         weight_SM: from 0 (outside the picture) to 1 (surely the same point).
     """
@@ -33,8 +33,14 @@ class Correspondences:
     weight_SM: np.ndarray
 
     @classmethod
-    def of_matches(cls, matches_S2NC: np.ndarray, config: ModelConfig) -> Correspondences:
-        """From the inverse dynamics model's matches, there and back (`LAPose.infer_action`)."""
+    def of_matches(
+        cls, matches_S2NC: np.ndarray, config: ModelConfig, axis: tuple[float, float] = (0.0, 0.0)
+    ) -> Correspondences:
+        """From the inverse dynamics model's matches, there and back (`LAPose.infer_action`).
+
+        Args:
+            axis: where the optical axis meets the picture, pixels right of and below its middle.
+        """
         middle_21 = np.array([[config.image_width / 2], [config.image_height / 2]], np.float32)
         cells_S2N = np.broadcast_to(_cells(config) - middle_21, (len(matches_S2NC), 2, matches_S2NC.shape[2]))
         target_SD2N = matches_S2NC[..., :2].swapaxes(-1, -2) - middle_21
@@ -42,9 +48,10 @@ class Correspondences:
         newer_S2M = np.concatenate([target_SD2N[:, 0], cells_S2N], axis=-1)
         inside_S2M = (np.abs(older_S2M) < middle_21 - _EDGE) & (np.abs(newer_S2M) < middle_21 - _EDGE)
         peak_SM, spread_SM = (matches_S2NC[..., number].reshape(len(matches_S2NC), -1) for number in (2, 4))
+        axis_21 = np.array(axis, np.float32)[:, None]
         return cls(
-            older_S2M,
-            newer_S2M,
+            older_S2M - axis_21,
+            newer_S2M - axis_21,
             np.maximum(_DEVIATION * spread_SM, _LEAST_DEVIATION),
             np.where(inside_S2M.all(axis=1), np.sqrt(peak_SM), np.float32(0)),
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lapose_core.adjustment.camera import KnownCamera, focal_of, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.lengths import chain_lengths, facing
@@ -18,34 +19,37 @@ from lapose_core.runtime.backends.backend import DecodedMotions
 _SHORTEST_STEP = 0.05
 #: Of the head's variances, what stays: it knows the pictures in which the matches err together.
 _HEAD_SHARE = 0.4
-#: Of a camera whose principal point is told, in widths of the model's input.
-_KNOWN_AXIS = (0.002, 0.002)
+#: Of a calibrated camera: of the focal length's logarithm, and of the axis in widths of the model's input.
+_KNOWN_FOCAL, _KNOWN_AXIS = 0.003, (0.002, 0.002)
+_UNKNOWN = KnownCamera()
 
 
 def adjust_window(
-    decoded: DecodedMotions, matches_S2NC: np.ndarray, config: ModelConfig, *, axis_known: bool = False
+    decoded: DecodedMotions, matches_S2NC: np.ndarray, config: ModelConfig, camera: KnownCamera = _UNKNOWN
 ) -> DecodedMotions:
     """Fit rotations, directions, relative lengths and field of view of a window to what was matched in it.
 
     The pose head looks at 50 numbers a step, which keep what matters of the matches but not all of it; here the matches
-    themselves are asked again, and what the head says is the prior. The window's scale remains the head's.
+    themselves are asked again, and what the head says is the prior. The window's scale remains the head's, as it is for
+    the focal length that comes out.
 
     Args:
         decoded: the pose head's motions of S steps.
         matches_S2NC: there and back, of each step (`Backend.infer_steps`).
         config: the model's.
-        axis_known: the model's input is centred on the camera's principal point.
+        camera: what is known of it.
 
     Returns:
         The motions, with variances of what is left.
     """
+    if camera.focal is not None:
+        decoded = seen_through(decoded, camera.focal, config)
     length_S = np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), 1e-6)
     direction_S3 = decoded.translation_S3 / length_S[:, None]
     reach_S = np.maximum(length_S, _SHORTEST_STEP)
     believed_S6 = decoded.variance_S6 / np.repeat(np.stack([reach_S**2, np.ones_like(reach_S)], axis=-1), 3, axis=-1)
-    found = Correspondences.of_matches(matches_S2NC, config)
-    focal = 0.5 * config.image_width / math.tan(0.5 * float(np.mean(decoded.fov_x_S)))
-    doubt = CameraDoubt(axis=_KNOWN_AXIS) if axis_known else CameraDoubt()
+    found = Correspondences.of_matches(matches_S2NC, config, camera.axis or (0.0, 0.0))
+    focal = focal_of(decoded, config)
     fit = fit_epipolar(
         found.half(config),
         make_pose(decoded.translation_S3, decoded.quaternion_S4)[:, :3, :3],
@@ -53,12 +57,15 @@ def adjust_window(
         believed_S6,
         focal,
         config.image_width,
-        doubt,
+        CameraDoubt(
+            CameraDoubt.focal if camera.focal is None else _KNOWN_FOCAL,
+            CameraDoubt.axis if camera.axis is None else _KNOWN_AXIS,
+        ),
     )
     facing_S1 = facing(found, fit)[:, None]
     fit = replace(fit, direction_S3=fit.direction_S3 * facing_S1, seen_S3=fit.seen_S3 * facing_S1)
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
-    length_S = length_S * (chained_S / reach_S)
+    length_S = length_S * (chained_S / reach_S) * (fit.focal / focal)
     fov_x = 2 * math.atan(0.5 * config.image_width / fit.focal)
     return DecodedMotions(
         fit.direction_S3 * length_S[:, None],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.adjustment.camera import KnownCamera, seen_through
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, DecodedMotions, InferredSteps
@@ -18,6 +19,8 @@ from lapose_core.runtime.view import View
 UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS = 15.0, 0.2
 #: Of a step at rest, metres and radians: what creeping that goes unseen, and trembling, leave. Never zero.
 _AT_REST_M, _AT_REST_RAD = 2e-3, 1e-4
+
+_UNKNOWN = KnownCamera()
 
 #: A model that sees the vehicle move faster is not overruled: a bonnet or a dirty lens stands still as well.
 _SLOW_MPS = 0.5
@@ -66,13 +69,13 @@ def view_step(previous: View, current: View, interval_s: float) -> StepView:
 
 
 def decode_window(
-    backend: Backend, inferred: InferredSteps, intervals_S: np.ndarray, *, axis_known: bool = False
+    backend: Backend, inferred: InferredSteps, intervals_S: np.ndarray, camera: KnownCamera = _UNKNOWN
 ) -> DecodedMotions:
     """The pose head's motions of a window's S steps, adjusted to what was matched where the model matches."""
     decoded = backend.decode_motions(inferred.actions_SK, intervals_S)
-    if inferred.matches_S2NC is None:
-        return decoded
-    return adjust_window(decoded, inferred.matches_S2NC, backend.config, axis_known=axis_known)
+    if inferred.matches_S2NC is not None:
+        return adjust_window(decoded, inferred.matches_S2NC, backend.config, camera)
+    return decoded if camera.focal is None else seen_through(decoded, camera.focal, backend.config)
 
 
 def estimate_motions(
@@ -81,8 +84,7 @@ def estimate_motions(
     intervals_S: np.ndarray,
     views_S: Sequence[StepView],
     unseen_variance_6: np.ndarray,
-    *,
-    axis_known: bool = False,
+    camera: KnownCamera = _UNKNOWN,
 ) -> Motions:
     """Decode and adjust a window, calibrate its variances, and let the pictures overrule the model.
 
@@ -91,9 +93,9 @@ def estimate_motions(
 
     Args:
         unseen_variance_6: of the motion in a second without sight, see `unseen_variance`.
-        axis_known: the camera's principal point is known, and the model's input centred on it.
+        camera: what is known of the camera.
     """
-    decoded = decode_window(backend, inferred, intervals_S, axis_known=axis_known)
+    decoded = decode_window(backend, inferred, intervals_S, camera)
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])

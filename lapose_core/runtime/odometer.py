@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lapose_core.data.preprocess import PrincipalPoint, source_fov_x
+from lapose_core.adjustment.camera import KnownCamera
+from lapose_core.data.preprocess import PrincipalPoint, find_crop, source_fov_x
 from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
+from lapose_core.model.config import ModelConfig
 from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.estimate import UNSEEN_SPEED_MPS, UNSEEN_TURN_RADPS, estimate_motions, unseen_variance
@@ -30,17 +33,29 @@ class OdometerConfig:
         max_gap_s: a longer time between frames starts a new window; the pose stays.
         gap_speed_mps, gap_turn_radps: standard deviations of the unknown motion in such a gap, and while the camera
             is blind. Variances grow by (speed * seconds)^2 in each direction and by (turn * seconds)^2 about each axis.
-        principal_point: where the camera's optical axis meets the image (x, y), pixels; None is the image's middle.
+        principal_point: where the camera's optical axis meets the image (x, y), pixels, where it is known; the model's
+            input is centred on it, else on the image's middle.
+        fov_x_rad: horizontal field of view of the image, as if the principal point were central, where it is known.
+            Rotations, directions and the scale are better with it.
     """
 
     max_gap_s: float = 2.5
     gap_speed_mps: float = UNSEEN_SPEED_MPS
     gap_turn_radps: float = UNSEEN_TURN_RADPS
     principal_point: PrincipalPoint = None
+    fov_x_rad: float | None = None
 
     def unseen_variance(self, seconds: float) -> np.ndarray:
         """Variances (6,) of a motion that nobody has seen; the same in all axes."""
         return unseen_variance(self.gap_speed_mps, self.gap_turn_radps) * seconds**2
+
+    def camera(self, width: int, height: int, model: ModelConfig) -> KnownCamera:
+        """What is known of the camera of images of this size, for a model's input."""
+        focal = None
+        if self.fov_x_rad is not None:
+            crop = find_crop(width, height, model, self.principal_point)
+            focal = 0.5 * width / math.tan(0.5 * self.fov_x_rad) * model.image_width / crop.width
+        return KnownCamera(focal, None if self.principal_point is None else (0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -150,15 +165,10 @@ class Odometer:
 
     def _newest_motion(self, window: Window, inferred: InferredSteps, frame: Frame) -> Motion:
         """Decode the whole window, because its steps tell the scale together, and take the last step."""
-        motions = estimate_motions(
-            self.backend,
-            inferred,
-            window.intervals_S,
-            window.views,
-            self.config.unseen_variance(1.0),
-            axis_known=self.config.principal_point is not None,
-        )
         height, width = frame.image_HWC.shape[:2]
+        camera = self.config.camera(width, height, self.backend.config)
+        unseen_variance_6 = self.config.unseen_variance(1.0)
+        motions = estimate_motions(self.backend, inferred, window.intervals_S, window.views, unseen_variance_6, camera)
         fov_x_model, principal_point = float(motions.fov_x_S[-1]), self.config.principal_point
         return Motion(
             stamp_from_ns=window.stamps_ns[-2],

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lapose_core.adjustment.camera import KnownCamera
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import direction_angle, invert_pose, make_pose, quaternion_of, rotation_angle
 from lapose_core.model.config import preset
@@ -16,6 +17,7 @@ from lapose_core.runtime.backends.backend import DecodedMotions
 
 CONFIG = preset("compact")
 STEPS = 15
+AXIS_KNOWN = KnownCamera(axis=(0.0, 0.0))
 
 
 @dataclass
@@ -95,7 +97,7 @@ def errors(answer: DecodedMotions, truth_S44: np.ndarray) -> tuple[float, float,
 @given(st.integers(0, 10_000))
 def test_matches_make_rotation_direction_and_lengths_better(seed: int) -> None:
     seen = drive(seed)
-    adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, axis_known=True)
+    adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, AXIS_KNOWN)
 
     before, after = errors(seen.guess, seen.motions_S44), errors(adjusted, seen.motions_S44)
     assert after[0] < max(0.5 * before[0], 0.05)
@@ -108,7 +110,7 @@ def test_a_bend_tells_the_field_of_view() -> None:
     off = []
     for seed in range(8):
         seen = drive(seed, turn=0.3)
-        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, axis_known=True)
+        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, AXIS_KNOWN)
         off.append([abs(answer.fov_x_S[0] - truth) for answer in (seen.guess, adjusted)])
     before, after = np.mean(off, axis=0)
     assert after < 0.4 * before
@@ -120,7 +122,7 @@ def test_an_axis_off_the_middle_is_told_by_what_is_believed_of_the_directions() 
     right = replace(seen.guess, translation_S3=seen.motions_S44[:, :3, 3])
     sure = replace(right, variance_S6=right.variance_S6 * np.repeat([0.05, 1.0], 3))
     adjusted = adjust_window(sure, seen.matches_S2NC, CONFIG)
-    told = adjust_window(sure, seen.matches_S2NC, CONFIG, axis_known=True)
+    told = adjust_window(sure, seen.matches_S2NC, CONFIG, AXIS_KNOWN)
 
     assert errors(adjusted, seen.motions_S44)[1] < 0.5
     assert errors(told, seen.motions_S44)[1] > 0.8
@@ -155,7 +157,7 @@ def test_a_car_that_stands_stays_where_it_is() -> None:
 def test_a_window_that_only_begins_is_adjusted_as_well(steps: int) -> None:
     seen = drive(4)
     begun = DecodedMotions(*(value[:steps] if np.ndim(value) else value for value in vars(seen.guess).values()))
-    adjusted = adjust_window(begun, seen.matches_S2NC[:steps], CONFIG, axis_known=True)
+    adjusted = adjust_window(begun, seen.matches_S2NC[:steps], CONFIG, AXIS_KNOWN)
     assert errors(adjusted, seen.motions_S44[:steps])[1] < errors(begun, seen.motions_S44[:steps])[1]
 
 
@@ -163,7 +165,7 @@ def test_the_variances_are_of_the_size_of_the_errors_and_no_smaller() -> None:
     surprises = []
     for seed in range(10):
         seen = drive(seed)
-        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, axis_known=True)
+        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, AXIS_KNOWN)
         motions_S44 = make_pose(adjusted.translation_S3, adjusted.quaternion_S4)
         sideways = (motions_S44 - seen.motions_S44)[:, :2, 3]
         surprises.append(sideways**2 / adjusted.variance_S6[:, :2])

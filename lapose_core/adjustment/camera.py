@@ -1,0 +1,62 @@
+"""What is told of the camera, for those who have a calibration; and the pose head's motions through it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lapose_core.data.preprocess import PrincipalPoint, find_crop
+from lapose_core.data.source import Intrinsics
+from lapose_core.geometry import make_pose, quaternion_of, rotation_from_vector, rotation_vector_of
+from lapose_core.model.config import ModelConfig
+from lapose_core.runtime.backends.backend import DecodedMotions
+
+
+@dataclass(frozen=True)
+class KnownCamera:
+    """The camera of the model's input, as far as anybody tells.
+
+    Attributes:
+        focal: pixels; None where it is not known.
+        axis: where the optical axis meets the picture, pixels right of and below its middle; None where not known.
+    """
+
+    focal: float | None = None
+    axis: tuple[float, float] | None = None
+
+    @classmethod
+    def of_source(
+        cls, intrinsics: Intrinsics, config: ModelConfig, principal_point: PrincipalPoint = None
+    ) -> KnownCamera:
+        """Of a source's camera, whose images are cropped round `principal_point` (their middle by default)."""
+        crop = find_crop(intrinsics.width, intrinsics.height, config, principal_point)
+        scale = config.image_width / crop.width
+        across = (intrinsics.cx - crop.left - crop.width / 2) * scale
+        down = (intrinsics.cy - crop.top - crop.height / 2) * scale
+        return cls(intrinsics.fx * scale, (across, down))
+
+
+def focal_of(decoded: DecodedMotions, config: ModelConfig) -> float:
+    """Focal length that the whole window agrees on, pixels of the model's input."""
+    return 0.5 * config.image_width / math.tan(0.5 * float(np.mean(decoded.fov_x_S)))
+
+
+def seen_through(decoded: DecodedMotions, focal: float, config: ModelConfig) -> DecodedMotions:
+    """The same motions if the focal length is another than the head believes.
+
+    The head reads pixels. Pan, tilt and the slope of the direction of travel go with one over the focal length, depth
+    and with it the way ahead with the focal length: over 144 rendered windows the logarithm of the scale's error
+    follows that of the focal length's with a slope of 0.93, over 82 of KITTI with 0.77.
+    """
+    longer = focal / focal_of(decoded, config)
+    turn_S3 = rotation_vector_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) * [1 / longer, 1 / longer, 1]
+    translation_S3 = decoded.translation_S3 * [1, 1, longer]
+    return DecodedMotions(
+        translation_S3,
+        quaternion_of(rotation_from_vector(turn_S3)),
+        decoded.variance_S6 * np.square([1, 1, longer, 1 / longer, 1 / longer, 1]),
+        np.full_like(decoded.fov_x_S, 2 * math.atan(0.5 * config.image_width / focal)),
+        float(np.mean(np.linalg.norm(translation_S3, axis=-1))),
+    )
