@@ -86,7 +86,7 @@ def _show(
         render(clips, *size), clips.intervals_BS, clips.motions_BS44, strict=True
     ):
         frames_THWC = np.stack([picture(np.ascontiguousarray(frame.transpose(1, 2, 0))) for frame in frames_TCHW])
-        estimate = estimate_clip(method, frames_THWC, intervals_S, truth_S44)
+        (estimate,) = estimate_clip([method], frames_THWC, intervals_S, truth_S44)
         found.append((np.degrees(estimate.fov_x_rad), log_ratio(mean_step(estimate.motions_S44), mean_step(truth_S44))))
     fov_deg, log_scale = np.array(found).T
     low, middle, high = np.quantile(log_scale, [0.1, 0.5, 0.9])

@@ -77,6 +77,10 @@ def run(
             "--every-frame", help="A pose for every image: those between the steps are measured against them."
         ),
     ] = False,
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrated", help="Take the camera as the source tells it: calib.txt, CameraInfo."),
+    ] = False,
     stream: Annotated[
         bool,
         typer.Option("--stream/--no-stream", help="Keep each frame's work, or compute the whole window for each anew."),
@@ -99,6 +103,7 @@ def run(
         topic=topic,
         fps=fps,
         every_frame=every_frame,
+        calibrated=calibrated,
         stream=stream,
         output_bag=output_bag,
         progress=not quiet,

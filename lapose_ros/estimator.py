@@ -201,10 +201,12 @@ class Estimator:
             rectifier = Rectifier(calibration)
         except LaposeError as error:
             self.rectifier, self._calibration, self.camera_trouble = None, None, str(error)
+            self._odometer.odometer.know_camera(None, None)
             self._node.get_logger().warning(f"images are not rectified: {error}", throttle_duration_sec=10.0)
             return
         if self._statistics.counts.processed:
             self._restart()
         self._calibration, self.rectifier, self.camera_trouble = calibration, rectifier, None
+        self._odometer.odometer.know_camera(rectifier.middle, rectifier.fov_x_rad)
         done = "are rectified" if rectifier.is_needed else "need no rectification"
         self._node.get_logger().info(f"camera_info on {self.camera_info.topic}: images {done}")

@@ -41,7 +41,9 @@ class Parameters:
         choices=("sensor_data", "reliable"),
     )
     use_camera_info: bool = _parameter(
-        True, "Rectify the images, cut evenly round the principal point, where a CameraInfo comes beside them."
+        True,
+        "Rectify the images, cut evenly round the principal point, where a CameraInfo comes beside them, and take "
+        "their field of view as known: direction, rotation and scale are better.",
     )
     camera_info_topic: str = _parameter("", "Topic of the CameraInfo; empty: camera_info beside the images.")
     rate_hz: float = _parameter(

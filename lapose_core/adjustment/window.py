@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lapose_core.adjustment.camera import KnownCamera, focal_of, seen_through
+from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.lengths import chain_lengths, facing
@@ -65,7 +65,7 @@ def adjust_window(
     facing_S1 = facing(found, fit)[:, None]
     fit = replace(fit, direction_S3=fit.direction_S3 * facing_S1, seen_S3=fit.seen_S3 * facing_S1)
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
-    length_S = length_S * (chained_S / reach_S) * (fit.focal / focal)
+    length_S = length_S * (chained_S / reach_S) * (fit.focal / focal) ** SCALE_BY_FOCAL
     fov_x = 2 * math.atan(0.5 * config.image_width / fit.focal)
     return DecodedMotions(
         fit.direction_S3 * length_S[:, None],

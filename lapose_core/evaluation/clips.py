@@ -62,8 +62,10 @@ def score_clips(clips: Iterable[Clips], methods_for: MethodsFor, draw: Draw) -> 
         for b in moving:
             frames_THWC = np.ascontiguousarray(frames_BTCHW[b].transpose(0, 2, 3, 1))
             intervals_S, truth_S44 = some.intervals_BS[b], some.motions_BS44[b]
-            for method in methods_for(_intrinsics(some.cameras_BTC[b, 0], *frames_THWC.shape[1:3])):
-                estimate = estimate_clip(method, frames_THWC, intervals_S, truth_S44)
+            methods = methods_for(_intrinsics(some.cameras_BTC[b, 0], *frames_THWC.shape[1:3]))
+            for method, estimate in zip(
+                methods, estimate_clip(methods, frames_THWC, intervals_S, truth_S44), strict=True
+            ):
                 scores.setdefault(method.name, []).append(score_clip(estimate.motions_S44, truth_S44))
                 errors = fov_errors.setdefault(method.name, [])
                 if estimate.fov_x_rad is not None:
@@ -82,12 +84,22 @@ def _median_deg(errors_rad: Sequence[float]) -> float | None:
 
 
 def estimate_clip(
-    method: Method, frames_THWC: np.ndarray, intervals_S: np.ndarray, truth_S44: np.ndarray
-) -> ClipEstimate:
-    """A method's motions of one clip from its pictures, uint8 RGB; the truth is for baselines that are given a part."""
-    described = [method.describe(frame_HWC) for frame_HWC in frames_THWC]
+    methods: Sequence[Method], frames_THWC: np.ndarray, intervals_S: np.ndarray, truth_S44: np.ndarray
+) -> list[ClipEstimate]:
+    """Each method's motions of one clip of pictures, uint8 RGB; the truth is for baselines that are given a part.
+
+    Frame by frame: methods that share a step take it once.
+    """
+    described = [[method.describe(frame_HWC) for method in methods] for frame_HWC in frames_THWC]
+    seconds = intervals_S.tolist()  # the same objects for each method
     steps = [
-        method.compare(previous, current, float(interval_s))
-        for previous, current, interval_s in zip(described[:-1], described[1:], intervals_S, strict=True)
+        [
+            method.compare(previous, current, interval_s)
+            for method, previous, current in zip(methods, older, newer, strict=True)
+        ]
+        for older, newer, interval_s in zip(described[:-1], described[1:], seconds, strict=True)
     ]
-    return method.estimate(steps, intervals_S, truth_S44)
+    return [
+        method.estimate(list(own), intervals_S, truth_S44)
+        for method, own in zip(methods, zip(*steps, strict=True), strict=True)
+    ]

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from lapose_core.data.source import Intrinsics
 from lapose_core.evaluation.baselines import baselines
 from lapose_core.evaluation.clips import ClipsFigures, ClipsRow, score_clips
-from lapose_core.evaluation.method import LaPose, Method
+from lapose_core.evaluation.method import Method, model_methods
 from lapose_core.evaluation.metrics import PARKED_STEP_M
 from lapose_core.evaluation.report import text_table
 from lapose_core.evaluation.windows import CLIP_LENGTH
@@ -82,10 +82,9 @@ def evaluate_conditions(
     def draw(some: Clips) -> np.ndarray:
         return render(some, backend.config.image_height, backend.config.image_width)
 
-    model = LaPose(backend)
-
     def methods_for(intrinsics: Intrinsics) -> list[Method]:
-        return [model, *baselines(intrinsics)]
+        unknown, *known = model_methods(backend, intrinsics)
+        return [unknown, *baselines(intrinsics), *known]
 
     with tqdm(total=len(names) * clips, unit="clip", disable=not progress) as bar:
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from lapose_core.data.source import Intrinsics, Source
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.baselines import baselines
-from lapose_core.evaluation.method import ClipEstimate, LaPose, Method
+from lapose_core.evaluation.method import ClipEstimate, Method, model_methods
 from lapose_core.evaluation.metrics import PARKED_STEP_M, ClipScores, is_parked, score_clip
 from lapose_core.evaluation.runner import Findings, compare_pairs, estimate_clip, estimate_sequence, pairs_of
 from lapose_core.evaluation.windows import CLIP_LENGTH, sample_sequence, sample_windows
@@ -114,7 +114,8 @@ def measure(
         )
     sequence_N = sample_sequence(truth.stamps_ns, rate_hz)
 
-    methods: list[Method] = [LaPose(backend), *baselines(source.intrinsics)]
+    unknown, *known = model_methods(backend, source.intrinsics)
+    methods: list[Method] = [unknown, *baselines(source.intrinsics), *known]
     frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
     pairs = [pair for indices_N in [*moving, sequence_N] for pair in pairs_of(indices_N)]

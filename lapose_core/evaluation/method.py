@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from lapose_core.adjustment.camera import KnownCamera
 from lapose_core.data.preprocess import source_fov_x
+from lapose_core.data.source import Intrinsics
 from lapose_core.runtime.backends.backend import Backend, Features, InferredSteps
 from lapose_core.runtime.estimate import StepView, estimate_motions, unseen_variance, view_step
 from lapose_core.runtime.view import View, look
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -47,35 +52,82 @@ class Method(Protocol):
         """Motions of a clip from its S pairs. Only a baseline that is given part of the truth may look at it."""
 
 
+@dataclass
+class Newest(Generic[Result]):
+    """Remembers the newest call, so that methods that share a step take it once."""
+
+    function: Callable[..., Result]
+    _arguments: tuple[Any, ...] | None = field(default=None, init=False)
+    _result: Result | None = field(default=None, init=False)
+
+    def __call__(self, *arguments: Any) -> Result:
+        seen = self._arguments
+        if seen is None or any(new is not old for new, old in zip(arguments, seen, strict=True)):
+            self._result, self._arguments = self.function(*arguments), arguments
+        return self._result
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """A frame's tokens and view, and the size (height, width) of its image."""
+
+    features: Features
+    view: View
+    size_HW: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class SeenStep:
+    """What was inferred and seen between two frames of this size."""
+
+    inferred: InferredSteps
+    view: StepView
+    size_HW: tuple[int, int]
+
+
 class LaPose:
-    """The model: tokens and view of a frame, the latent action of a pair, the pose head over a clip."""
+    """The model: tokens and view of a frame, the latent action of a pair, the pose head over a clip.
 
-    name = "lapose"
+    Args:
+        intrinsics: of the source's camera, for a model that is told it.
+        shared: the same model without, which has done the work on pictures already.
+    """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, intrinsics: Intrinsics | None = None, shared: LaPose | None = None) -> None:
+        self.name = "lapose" if intrinsics is None else "lapose, known camera"
         self._backend = backend
-        self._image_size_HW = (0, 0)
+        self._camera = KnownCamera() if intrinsics is None else KnownCamera.of_source(intrinsics, backend.config)
+        self._see: Callable[[np.ndarray], SeenFrame] = shared._see if shared else Newest(self._look)
+        self._infer: Callable[[SeenFrame, SeenFrame, float], SeenStep] = shared._infer if shared else Newest(self._step)
 
-    def describe(self, image_HWC: np.ndarray) -> tuple[Features, View]:
-        self._image_size_HW = image_HWC.shape[:2]
-        features = self._backend.tokenize(self._backend.prepare(image_HWC))
-        return features, look(image_HWC, self._backend.config)
+    def describe(self, image_HWC: np.ndarray) -> SeenFrame:
+        return self._see(image_HWC)
 
-    def compare(
-        self, previous: tuple[Features, View], current: tuple[Features, View], interval_s: float
-    ) -> tuple[InferredSteps, StepView]:
-        inferred = self._backend.infer_steps([previous[0], current[0]], np.array([interval_s]))
-        return inferred, view_step(previous[1], current[1], interval_s)
+    def compare(self, previous: SeenFrame, current: SeenFrame, interval_s: float) -> SeenStep:
+        return self._infer(previous, current, interval_s)
 
-    def estimate(
-        self, steps: list[tuple[InferredSteps, StepView]], intervals_S: np.ndarray, truth_S44: np.ndarray
-    ) -> ClipEstimate:
-        inferred, views = zip(*steps, strict=True)
-        motions = estimate_motions(self._backend, InferredSteps.joined(inferred), intervals_S, views, unseen_variance())
-        height, width = self._image_size_HW
+    def estimate(self, steps: list[SeenStep], intervals_S: np.ndarray, truth_S44: np.ndarray) -> ClipEstimate:
+        inferred = InferredSteps.joined([step.inferred for step in steps])
+        views = [step.view for step in steps]
+        motions = estimate_motions(self._backend, inferred, intervals_S, views, unseen_variance(), self._camera)
+        height, width = steps[0].size_HW
         fov_x_model = float(np.mean(motions.fov_x_S))
         return ClipEstimate(
             motions.poses_S44,
             source_fov_x(fov_x_model, width, height, self._backend.config),
             motions.covariance_S66,
         )
+
+    def _look(self, image_HWC: np.ndarray) -> SeenFrame:
+        features = self._backend.tokenize(self._backend.prepare(image_HWC))
+        return SeenFrame(features, look(image_HWC, self._backend.config), image_HWC.shape[:2])
+
+    def _step(self, previous: SeenFrame, current: SeenFrame, interval_s: float) -> SeenStep:
+        inferred = self._backend.infer_steps([previous.features, current.features], np.array([interval_s]))
+        return SeenStep(inferred, view_step(previous.view, current.view, interval_s), previous.size_HW)
+
+
+def model_methods(backend: Backend, intrinsics: Intrinsics | None) -> list[Method]:
+    """The model that knows nothing of the camera, and where the camera is known the one that is told."""
+    model = LaPose(backend)
+    return [model] if intrinsics is None else [model, LaPose(backend, intrinsics, model)]

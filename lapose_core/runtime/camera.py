@@ -139,6 +139,11 @@ class Rectifier:
         self._focal = 0.5 * calibration.width / half_x
         self._height = round(2.0 * self._focal * half_y)
 
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Of what comes out, pixels: there the principal point is."""
+        return 0.5 * self.calibration.width, 0.5 * self._height
+
     @cached_property
     def is_needed(self) -> bool:
         """Whether rectified images differ from those that come in by more than two pixels."""

@@ -110,6 +110,10 @@ class Odometer:
         self._track = Track(self._empty_window, np.eye(4), PoseDoubt())
         self._newest = self._track  # that of a measured frame, where one came last
 
+    def know_camera(self, principal_point: PrincipalPoint, fov_x_rad: float | None) -> None:
+        """From the next frame on the camera is known, or no longer; see `OdometerConfig`."""
+        self.config = replace(self.config, principal_point=principal_point, fov_x_rad=fov_x_rad)
+
     def take_frame(self, frame: Frame, steps: FrameSampler) -> Odometry:
         """Step the window to the frame where `steps` wants one, or where it has none; else measure the frame.
 

@@ -21,7 +21,7 @@ from lapose_core.models import DEFAULT_MODEL, find_model
 from lapose_core.motion import Motion, Odometry
 from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.backends.recompute import RecomputingBackend
-from lapose_core.runtime.odometer import Odometer
+from lapose_core.runtime.odometer import Odometer, OdometerConfig
 from lapose_core.runtime.output_bag import check_output_bag, write_output_bag
 from lapose_core.runtime.outputs import write_motions_csv, write_trajectory_tum
 
@@ -72,6 +72,7 @@ def run(
     fps: float | None = None,
     threads: int | None = None,
     every_frame: bool = False,
+    calibrated: bool = False,
     stream: bool = True,
     output_bag: Path | None = None,
     progress: bool = True,
@@ -88,6 +89,8 @@ def run(
         model: see `find_model`.
         every_frame: use all frames: those between the window's steps, of which there are `rate_hz` a second, are
             measured against the last step. The trajectory has them; the motions are those of the steps, a chain still.
+        calibrated: take the camera as the source tells it (KITTI's `calib.txt`, a bag's CameraInfo), without
+            undistorting images.
         stream: keep each frame's work; False computes the whole window for each frame anew, for comparison.
         output_bag: also write this MCAP file, see `write_output_bag`; the source must be a bag then.
         progress: show a progress bar on stderr.
@@ -99,7 +102,8 @@ def run(
     if output_bag is not None:
         check_output_bag(output_bag, source)
     opened = open_backend(find_model(model), backend, threads)
-    odometer = Odometer(opened if stream else RecomputingBackend(opened))
+    config = _config_of(source) if calibrated else OdometerConfig()
+    odometer = Odometer(opened if stream else RecomputingBackend(opened), config)
     steps = FrameSampler(rate_hz if every_frame else None)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -148,6 +152,13 @@ def run(
         fov_x_rad=float(np.median([motion.fov_x_rad for motion in motions] or np.nan)),
         interrupted=interrupted,
     )
+
+
+def _config_of(source: Source) -> OdometerConfig:
+    camera = source.intrinsics
+    if camera is None:
+        raise LaposeError(f"{source.name} does not tell its camera: leave out --calibrated")
+    return OdometerConfig(principal_point=(camera.cx, camera.cy), fov_x_rad=camera.fov_x_rad)
 
 
 def _write(output_dir: Path, source: Source, odometries: list[Odometry], motions: list[Motion]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lapose_core.adjustment.camera import KnownCamera
+from lapose_core.adjustment.camera import KnownCamera, focal_of, seen_through
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import direction_angle, invert_pose, make_pose, quaternion_of, rotation_angle
 from lapose_core.model.config import preset
@@ -114,6 +114,35 @@ def test_a_bend_tells_the_field_of_view() -> None:
         off.append([abs(answer.fov_x_S[0] - truth) for answer in (seen.guess, adjusted)])
     before, after = np.mean(off, axis=0)
     assert after < 0.4 * before
+
+
+def test_a_known_focal_length_and_axis_are_better_than_guessed_ones() -> None:
+    apart = []
+    for seed in range(6):
+        seen = drive(seed, axis_px=(6.0, -4.0), focal=500.0)
+        wider = replace(seen.guess, fov_x_S=np.full(STEPS, 2 * np.arctan(240 / 420)))
+        answers = [
+            adjust_window(wider, seen.matches_S2NC, CONFIG, camera)
+            for camera in (KnownCamera(), KnownCamera(500.0, (6.0, -4.0)))
+        ]
+        apart.append([errors(answer, seen.motions_S44)[:2] for answer in answers])
+        assert answers[1].fov_x_S[0] == pytest.approx(2 * np.arctan(240 / 500), rel=0.01)
+    guessed, known = np.mean(apart, axis=0)
+    assert np.all(known < 0.8 * guessed)
+
+
+def test_motions_seen_through_a_longer_lens_turn_less_and_go_farther() -> None:
+    guess = drive(0).guess
+    focal = focal_of(guess, CONFIG)
+    longer = seen_through(guess, 1.2 * focal, CONFIG)
+    assert focal_of(longer, CONFIG) == pytest.approx(1.2 * focal)
+    turned, before = (rotation_angle(make_pose(np.zeros(3), q.quaternion_S4)) for q in (longer, guess))
+    assert np.all(turned < before)
+    assert np.all(longer.translation_S3[:, 2] > 1.1 * guess.translation_S3[:, 2])
+    same = seen_through(longer, focal, CONFIG)
+    np.testing.assert_allclose(same.translation_S3, guess.translation_S3, rtol=1e-6)
+    np.testing.assert_allclose(same.quaternion_S4, guess.quaternion_S4, atol=1e-9)
+    np.testing.assert_allclose(same.variance_S6, guess.variance_S6, rtol=1e-6)
 
 
 def test_an_axis_off_the_middle_is_told_by_what_is_believed_of_the_directions() -> None:

@@ -99,6 +99,19 @@ def test_running_frame_by_frame_gives_the_actions_of_the_model_in_training(
     np.testing.assert_allclose(actions_1SK[0, -1].numpy(), motion.action, atol=1e-3)
 
 
+def test_a_known_camera_is_believed(backend: OnnxRuntimeBackend, frames: list[Frame]) -> None:
+    known = Odometer(backend, OdometerConfig(principal_point=(96.0, 48.0), fov_x_rad=1.0))
+    told_later = Odometer(backend)
+    for frame in frames[:6]:
+        motion = known.register_frame(frame).motion
+        assert motion is None or motion.fov_x_rad == pytest.approx(1.0, rel=0.02)
+    for frame in frames[:5]:
+        told_later.register_frame(frame)
+    told_later.know_camera((96.0, 48.0), 1.0)
+    later_motion = told_later.register_frame(frames[5]).motion
+    np.testing.assert_allclose(later_motion.pose_from_to, motion.pose_from_to, atol=1e-9)
+
+
 def test_reset_starts_again_from_nothing(odometer: Odometer, frames: list[Frame]) -> None:
     first = [odometer.register_frame(frame) for frame in frames[:5]][-1]
     odometer.reset()

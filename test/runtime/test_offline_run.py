@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,29 @@ def test_every_frame_has_a_pose_and_the_steps_stay_the_same(
     shared = np.isin(trajectory.stamps_ns, steps.stamps_ns)
     np.testing.assert_array_equal(trajectory.stamps_ns[shared], steps.stamps_ns)
     np.testing.assert_allclose(trajectory.poses[shared], steps.poses, atol=1e-6)
+
+
+def test_a_calibrated_run_takes_the_cameras_word(drive: Path, run_tiny: Callable[..., object], tmp_path: Path) -> None:
+    """The drive as a KITTI sequence, whose calib.txt says 300 pixels of focal length."""
+    sequence = tmp_path / "sequences" / "00"
+    shutil.copytree(drive, sequence / "image_0")
+    images = sorted((sequence / "image_0").glob("*.png"))
+    for number, image in enumerate(images):
+        image.rename(image.with_name(f"{number:06d}.png"))
+    (sequence / "times.txt").write_text("".join(f"{0.25 * number:.6e}\n" for number in range(len(images))))
+    (sequence / "calib.txt").write_text("P0: 300 0 100 0 0 300 50 0 0 0 1 0\n")
+    run_tiny(sequence, calibrated=True)
+
+    told = 2 * np.arctan(cv2.imread(str(next((sequence / "image_0").glob("*.png")))).shape[1] / 600)
+    fov = [float(motion["fov_x_rad"]) for motion in read_motions(tmp_path / "output")]
+    np.testing.assert_allclose(fov, told, rtol=0.02)
+
+
+def test_a_source_that_does_not_tell_its_camera_cannot_be_run_calibrated(
+    drive: Path, run_tiny: Callable[..., object]
+) -> None:
+    with pytest.raises(LaposeError, match="does not tell its camera: leave out --calibrated"):
+        run_tiny(drive, calibrated=True)
 
 
 def test_recomputing_the_window_gives_the_same_files(

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from lapose_core.data.raw_image import RawImage
 from lapose_core.data.source import Intrinsics
-from lapose_core.evaluation.method import ClipEstimate, Method
+from lapose_core.evaluation.method import ClipEstimate, Method, Newest
 
 #: What is taken where the camera is not known: a usual front camera, its principal point in the middle.
 GUESSED_FOV_X_DEG = 60.0
 #: What is taken where nobody tells how far the vehicle went: a usual speed in town.
 GUESSED_SPEED_M_S = 10.0
 _FEWEST_MATCHES = 8
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -82,21 +79,6 @@ def five_point_motion(places_M22: np.ndarray, camera_33: np.ndarray) -> np.ndarr
     return motion
 
 
-@dataclass
-class _Newest(Generic[Result]):
-    """Remembers the newest call, so that methods that share a step take it once."""
-
-    function: Callable[..., Result]
-    _arguments: tuple[Any, ...] | None = field(default=None, init=False)
-    _result: Result | None = field(default=None, init=False)
-
-    def __call__(self, *arguments: Any) -> Result:
-        seen = self._arguments
-        if seen is None or any(new is not old for new, old in zip(arguments, seen, strict=True)):
-            self._result, self._arguments = self.function(*arguments), arguments
-        return self._result
-
-
 class OrbFivePoint:
     """ORB and five-point RANSAC, with step lengths that are either the true ones or those of a usual speed.
 
@@ -132,13 +114,13 @@ class OrbFivePoint:
 def orb_methods(intrinsics: Intrinsics | None) -> list[Method]:
     """With the true camera and true lengths, and without either; the rows with the camera only where it is known."""
     matcher = OrbMatcher()
-    describe, match = _Newest(matcher.describe), _Newest(matcher.match)
+    describe, match = Newest(matcher.describe), Newest(matcher.match)
 
     def solver(known: Intrinsics | None) -> Callable[[Keypoints, Keypoints], np.ndarray | None]:
         def solve(previous: Keypoints, current: Keypoints) -> np.ndarray | None:
             return five_point_motion(match(previous, current), _camera(known, current.size_WH))
 
-        return _Newest(solve)
+        return Newest(solve)
 
     guessing = solver(None)
     methods: list[Method] = [
