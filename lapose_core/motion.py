@@ -20,7 +20,8 @@ class Motion:
         scale_deviation: standard deviation of the scale, as a share of the step; in the covariance already. Steps near
             each other have this error in common, all else counts as independent.
         scale_m: the clip's metric scale, the mean step length of the window, metres (paper, "metric scale token").
-        fov_x_rad: horizontal field of view of the whole source image, radians.
+        fov_x_rad: horizontal field of view of the whole source image as the pictures tell it, radians; to be compared
+            with that of a known camera, which the motion itself is seen through.
         action: (K,) latent action of the step, float32.
     """
 

@@ -10,6 +10,7 @@ import numpy as np
 from lapose_core.adjustment.camera import KnownCamera, seen_through
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import make_pose
+from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.backend import Backend, DecodedMotions, InferredSteps
 from lapose_core.runtime.calibration import turn_of
 from lapose_core.runtime.stillness import is_still
@@ -48,7 +49,8 @@ class Motions:
     Attributes:
         poses_S44: metres.
         covariance_S66, scale_deviation_S: see `Motion`.
-        fov_x_S: horizontal field of view of the model's input, radians.
+        fov_x_S: horizontal field of view of the model's input that the motions are seen through, radians.
+        seen_fov_x_S: the same as the pictures tell it: another where the camera is known, else that.
         scale_m: mean step length of the window, as the model has it.
     """
 
@@ -56,6 +58,7 @@ class Motions:
     covariance_S66: np.ndarray
     scale_deviation_S: np.ndarray
     fov_x_S: np.ndarray
+    seen_fov_x_S: np.ndarray
     scale_m: float
 
 
@@ -72,10 +75,7 @@ def decode_window(
     backend: Backend, inferred: InferredSteps, intervals_S: np.ndarray, camera: KnownCamera = _UNKNOWN
 ) -> DecodedMotions:
     """The pose head's motions of a window's S steps, adjusted to what was matched where the model matches."""
-    decoded = backend.decode_motions(inferred.actions_SK, intervals_S)
-    if inferred.matches_S2NC is not None:
-        return adjust_window(decoded, inferred.matches_S2NC, backend.config, camera)
-    return decoded if camera.focal is None else seen_through(decoded, camera.focal, backend.config)
+    return _adjusted(backend.decode_motions(inferred.actions_SK, intervals_S), inferred, backend.config, camera)
 
 
 def estimate_motions(
@@ -95,7 +95,8 @@ def estimate_motions(
         unseen_variance_6: of the motion in a second without sight, see `unseen_variance`.
         camera: what is known of the camera.
     """
-    decoded = decode_window(backend, inferred, intervals_S, camera)
+    head = backend.decode_motions(inferred.actions_SK, intervals_S)
+    decoded = _adjusted(head, inferred, backend.config, camera)
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])
@@ -108,7 +109,16 @@ def estimate_motions(
             covariance_S66[step] = np.diag(np.repeat([_AT_REST_M**2, _AT_REST_RAD**2], 3))
         if view.is_blind:
             covariance_S66[step] += np.diag(unseen_variance_6 * float(intervals_S[step]) ** 2)
-    return Motions(poses_S44, covariance_S66, scale_deviation_S, decoded.fov_x_S, decoded.scale_m)
+    seen_fov_x_S = decoded.fov_x_S if camera.focal is None else head.fov_x_S
+    return Motions(poses_S44, covariance_S66, scale_deviation_S, decoded.fov_x_S, seen_fov_x_S, decoded.scale_m)
+
+
+def _adjusted(
+    head: DecodedMotions, inferred: InferredSteps, config: ModelConfig, camera: KnownCamera
+) -> DecodedMotions:
+    if inferred.matches_S2NC is not None:
+        return adjust_window(head, inferred.matches_S2NC, config, camera)
+    return head if camera.focal is None else seen_through(head, camera.focal, config)
 
 
 def unseen_variance(speed_mps: float = UNSEEN_SPEED_MPS, turn_radps: float = UNSEEN_TURN_RADPS) -> np.ndarray:

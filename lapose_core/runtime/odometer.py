@@ -173,7 +173,7 @@ class Odometer:
         camera = self.config.camera(width, height, self.backend.config)
         unseen_variance_6 = self.config.unseen_variance(1.0)
         motions = estimate_motions(self.backend, inferred, window.intervals_S, window.views, unseen_variance_6, camera)
-        fov_x_model, principal_point = float(motions.fov_x_S[-1]), self.config.principal_point
+        fov_x_model, principal_point = float(motions.seen_fov_x_S[-1]), self.config.principal_point
         return Motion(
             stamp_from_ns=window.stamps_ns[-2],
             stamp_to_ns=window.stamps_ns[-1],

@@ -102,14 +102,17 @@ def test_running_frame_by_frame_gives_the_actions_of_the_model_in_training(
 def test_a_known_camera_is_believed(backend: OnnxRuntimeBackend, frames: list[Frame]) -> None:
     known = Odometer(backend, OdometerConfig(principal_point=(96.0, 48.0), fov_x_rad=1.0))
     told_later = Odometer(backend)
+    unknown = Odometer(backend)
     for frame in frames[:6]:
-        motion = known.register_frame(frame).motion
-        assert motion is None or motion.fov_x_rad == pytest.approx(1.0, rel=0.02)
+        motion, guessed = known.register_frame(frame).motion, unknown.register_frame(frame).motion
     for frame in frames[:5]:
         told_later.register_frame(frame)
     told_later.know_camera((96.0, 48.0), 1.0)
     later_motion = told_later.register_frame(frames[5]).motion
     np.testing.assert_allclose(later_motion.pose_from_to, motion.pose_from_to, atol=1e-9)
+    assert np.abs(guessed.pose_from_to - motion.pose_from_to).max() > 1e-4
+    # What the pictures tell of it is still told, for comparison.
+    assert motion.fov_x_rad != pytest.approx(1.0, rel=1e-3)
 
 
 def test_reset_starts_again_from_nothing(odometer: Odometer, frames: list[Frame]) -> None:
