@@ -140,6 +140,7 @@ def spin_until(node: Node, future: Future) -> None:
     future.add_done_callback(lambda _: executor.wake())
     while node.context.ok() and not future.done():
         executor.spin_once()
+    executor.shutdown()  # left to the garbage collector it raises, where its guard condition goes first
 
 
 class TransformBroadcaster:
