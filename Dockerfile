@@ -1,3 +1,4 @@
+# syntax=docker/dockerfile:1
 # The node on a machine with an NVIDIA GPU: docker build -t lapose . && docker run --rm --gpus all --net host --ipc host lapose
 # Arguments after the image's name go to the launch file: ... lapose image_topic:=/camera/image_raw
 ARG BASE=ros:jazzy-ros-base
@@ -8,8 +9,9 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 DEBIAN_FRONTEND=noninteractiv
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
-# torch brings CUDA with it; safetensors holds the weights; nvidia-ml-py tells the memory to /diagnostics.
-RUN pip install torch safetensors nvidia-ml-py
+# torch brings CUDA with it; safetensors holds the weights; nvidia-ml-py tells the memory to /diagnostics. In a folder of
+# their own: torch wants a newer setuptools than Ubuntu's, which pip cannot replace and colcon has to go on using.
+RUN pip install --target /opt/torch torch safetensors nvidia-ml-py
 
 WORKDIR /workspace
 COPY package.xml src/lapose/package.xml
@@ -25,6 +27,7 @@ COPY <<'SCRIPT' /entrypoint.sh
 #!/bin/sh
 . "/opt/ros/$ROS_DISTRO/setup.sh"
 . /workspace/install/setup.sh
+export PYTHONPATH="$PYTHONPATH:/opt/torch"
 exec ros2 launch lapose lapose.launch.py "$@"
 SCRIPT
 RUN chmod +x /entrypoint.sh

@@ -133,11 +133,14 @@ def spin_until(node: Node, future: Future) -> None:
     `rclpy.spin_until_future_complete` leaves one more callback in the future each time it turns: a leak of half a
     kilobyte a message.
     """
+    if not node.context.ok():  # interrupted already: Kilted's executor would print a traceback as it goes
+        return
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     future.add_done_callback(lambda _: executor.wake())
     while node.context.ok() and not future.done():
         executor.spin_once()
+    executor.shutdown()  # left to the garbage collector it raises, where its guard condition goes first
 
 
 class TransformBroadcaster:
@@ -150,7 +153,10 @@ class TransformBroadcaster:
 
     @property
     def has_listeners(self) -> bool:
-        return self._publisher.get_subscription_count() > 0
+        """Whether somebody else listens: the node does so itself, to learn where the camera is."""
+        topic = self._publisher.topic_name
+        own = sum(subscription.topic_name == topic for subscription in self._node.subscriptions)
+        return self._publisher.get_subscription_count() > own
 
     def send(self, transform: TransformStamped) -> None:
         if self._tf2:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -10,7 +12,10 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
+from lapose_core.data.rosbag import RosbagSource
+from lapose_core.errors import LaposeError
 from lapose_ros.parameters import Parameters
 
 SHARE = Path(__file__).resolve().parents[1]
@@ -67,7 +72,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if argument["bag"]:
         started.append(play_bag(argument))
     if argument["rviz"] == "true":
-        started.append(rviz(argument))
+        started.append(rviz(context, argument))
     return started
 
 
@@ -97,12 +102,24 @@ def play_bag(argument: dict[str, str]) -> Node:
     )
 
 
-def rviz(argument: dict[str, str]) -> Node:
-    """RViz on the topics of this node, wherever its namespace puts them."""
-    namespace = f"/{argument['namespace'].strip('/')}".rstrip("/")
-    topics = ("odometry", "path", "trajectory")
-    remappings = [(f"/lapose/{topic}", f"{namespace}/lapose/{topic}") for topic in topics if namespace]
+def rviz(context: LaunchContext, argument: dict[str, str]) -> Node:
+    """RViz on the topics of this node, wherever its namespace puts them, and on its images where they are known."""
+    pushed = context.launch_configurations.get("ros_namespace", "")  # by a launch file that includes this one
+    namespace = make_namespace_absolute(prefix_namespace(pushed, argument["namespace"]) or "").rstrip("/")
+    config = (SHARE / "rviz" / "lapose.rviz").read_text().replace("Value: /lapose/", f"Value: {namespace}/lapose/")
+    if images := image_topic(argument):
+        # No remapping: RViz chooses the transport by what the topic's name ends in.
+        config = config.replace("Value: /camera/front/image", f"Value: {prefix_namespace(namespace or '/', images)}")
+    with tempfile.NamedTemporaryFile("w", prefix="lapose-", suffix=".rviz", delete=False) as file:
+        file.write(config)
+    return Node(package="rviz2", executable="rviz2", arguments=["--display-config", file.name])
+
+
+def image_topic(argument: dict[str, str]) -> str | None:
+    """The images' topic where it is known before the node looks for it: the argument's, or the bag's only one."""
     if argument["image_topic"] not in ("", "auto"):
-        remappings.append(("/camera/front/image", argument["image_topic"]))
-    config = str(SHARE / "rviz" / "lapose.rviz")
-    return Node(package="rviz2", executable="rviz2", arguments=["--display-config", config], remappings=remappings)
+        return argument["image_topic"]
+    if argument["bag"]:
+        with suppress(LaposeError):  # the player says what is wrong with it
+            return RosbagSource(Path(argument["bag"])).topic
+    return None

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import typer
+from rosbags.highlevel import AnyReader
 
 from lapose_core import __version__
 from lapose_core.cli import app
@@ -104,9 +105,13 @@ def test_a_bag_of_the_world_can_be_run_and_its_topic_be_mistaken(
     bag, size = tmp_path / "drive", ("--width", 128, "--height", 64)
     assert lapose("world", "bag", bag, "--seconds", 2, "--rate", 4, *size).code == 0
     options = ("--output", tmp_path / "output", "--model", tiny_model_dir, "--quiet")
-    ended = lapose("run", bag, *options)
+    recording = tmp_path / "out.mcap"
+    ended = lapose("run", bag, *options, "--output-bag", recording)
     assert ended.code == 0
     assert ended.out.startswith("8 frames")
+    with AnyReader([recording]) as reader, AnyReader([bag]) as before:
+        assert before.topics.keys() | {"/lapose/odometry", "/lapose/path", "/tf"} == reader.topics.keys()
+        assert reader.topics["/lapose/odometry"].msgcount == 8
     assert_one_line(lapose("run", bag, "--topic", "/no/such/topic", *options), "/camera/front/image/compressed")
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import ROOT, overlay, run
 
@@ -27,10 +28,15 @@ ROS2 = str(Path(sys.executable).parent / "ros2")
 
 
 @contextmanager
-def launched(prefix: Path, *arguments: str | Path) -> Iterator[Callable[[str], str]]:
-    """`ros2 launch` with these arguments; yields a function that waits for a line with a pattern."""
+def launched(prefix: Path, *arguments: str | Path, beside: Path | None = None) -> Iterator[Callable[[str], str]]:
+    """`ros2 launch` with these arguments; yields a function that waits for a line with a pattern.
+
+    `beside` is the prefix of another package.
+    """
     command = [ROS2, "launch", *map(str, arguments)]
     environment = os.environ | overlay(prefix) | DOMAIN | {"PYTHONUNBUFFERED": "1"}
+    if beside:
+        environment["AMENT_PREFIX_PATH"] += f":{beside}"
     lines: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
@@ -56,6 +62,29 @@ def launched(prefix: Path, *arguments: str | Path) -> Iterator[Callable[[str], s
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def rviz_prefix(tmp_path: Path) -> Path:
+    """A package rviz2 whose program keeps the configuration that RViz would show, as shown.rviz."""
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "rviz2").touch()
+    program = tmp_path / "lib" / "rviz2" / "rviz2"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\ncp "$2" {tmp_path}/config && mv {tmp_path}/config {tmp_path}/shown.rviz\n')
+    program.chmod(0o755)
+    return tmp_path
+
+
+def shown_topics(rviz_prefix: Path) -> set[str]:
+    """The topics that RViz was started with."""
+    give_up_s = time.monotonic() + 60.0
+    while not (config := rviz_prefix / "shown.rviz").exists():
+        assert time.monotonic() < give_up_s, "RViz was not started"
+        time.sleep(0.05)
+    displays = yaml.safe_load(config.read_text())["Visualization Manager"]["Displays"]
+    return {display["Topic"]["Value"] for display in displays if "Topic" in display}
 
 
 def test_arguments_read_well(cmake_prefix: Path):
@@ -87,7 +116,7 @@ def test_bag_is_played_into_a_node_that_finds_its_camera(cmake_prefix: Path, tin
 
 
 def test_launch_file_is_included_by_others_once_for_each_camera(
-    cmake_prefix: Path, tiny_model_dir: Path, tmp_path: Path
+    cmake_prefix: Path, rviz_prefix: Path, tiny_model_dir: Path, tmp_path: Path
 ):
     outer = tmp_path / "vehicle.launch.py"
     outer.write_text(f"""
@@ -105,13 +134,31 @@ def camera(name, arguments):
 
 def generate_launch_description():
     return LaunchDescription([
-        camera("front", {{"namespace": "front", "image_topic": "image"}}),
+        camera("front", {{"namespace": "front", "image_topic": "image", "rviz": "true"}}),
         camera("rear", {{"namespace": "rear", "image_topic": "/rear/image", "camera_rpy": "[0, 0, 3.14]"}}),
     ])
 """)
-    with launched(cmake_prefix, outer) as wait_for:
+    with launched(cmake_prefix, outer, beside=rviz_prefix) as wait_for:
         wait_for(r"\[car.front.lapose\]: listening to /sensors/front/image_raw")
         wait_for(r"\[car.rear.lapose\]: listening to /rear/image")
+        assert "/car/front/lapose/odometry" in shown_topics(rviz_prefix)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lapose", "images"),
+    [
+        ((), "/lapose", "/camera/front/image"),
+        (("namespace:=left", "image_topic:=/left/image/compressed"), "/left/lapose", "/left/image/compressed"),
+        ((f"bag:={ROOT / 'demo' / 'drive'}",), "/lapose", "/camera/front/image/compressed"),
+    ],
+)
+def test_rviz_is_started_on_the_topics_of_this_node(
+    cmake_prefix: Path, rviz_prefix: Path, tiny_model_dir: Path, arguments: tuple, lapose: str, images: str
+):
+    given = (f"model:={tiny_model_dir}", "rviz:=true", *arguments)
+    with launched(cmake_prefix, "lapose", "lapose.launch.py", *given, beside=rviz_prefix):
+        expected = {f"{lapose}/{topic}" for topic in ("odometry", "path", "trajectory")}
+        assert shown_topics(rviz_prefix) == expected | {images}
 
 
 def test_ros2_command_knows_the_node(cmake_prefix: Path, tiny_model_dir: Path):

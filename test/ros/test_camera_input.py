@@ -5,51 +5,73 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lapose.msg import Status
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from lapose_core.data.encodings import decode_image
+from lapose_core.data.encodings import SUPPORTED_ENCODINGS, decode_image
+from lapose_core.runtime.camera import Calibration, Rectifier
 from lapose_ros.messages import pose_of, time_message
 
 from .drive import HEIGHT, STEP_NS, WIDTH, picture, png_message, raw_message, wait_until
 
+PADDING = 12
+
 
 def encoded(rgb: np.ndarray, encoding: str) -> tuple[bytes, int]:
     """The picture in another encoding, and its step, with padded rows."""
-    yuv = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
-    chroma = yuv[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
+    if encoding in ("nv12", "nv21", "nv24"):
+        return planar(rgb, encoding)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
-    pairs = np.stack([chroma[0].repeat(2, 0), chroma[1].repeat(2, 0)], axis=-1)
-    luma = yuv[:HEIGHT].reshape(HEIGHT, WIDTH // 2, 2)
-    uyvy = np.stack([pairs[..., 0], luma[..., 0], pairs[..., 1], luma[..., 1]], axis=-1)
-    mosaic = rgb[..., 0].copy()
-    mosaic[0::2, 1::2], mosaic[1::2, 0::2], mosaic[1::2, 1::2] = (
-        rgb[0::2, 1::2, 1],
-        rgb[1::2, 0::2, 1],
-        rgb[1::2, 1::2, 2],
-    )
-    pixels = {
-        "rgb8": rgb,
-        "bgr8": rgb[..., ::-1],
-        "rgba8": np.dstack([rgb, alpha]),
-        "bgra8": np.dstack([rgb[..., ::-1], alpha]),
-        "mono8": grey,
-        "mono16": (grey.astype("<u2") * 257),
-        "bayer_rggb8": mosaic,
-        "yuv422": uyvy,
-        "yuv422_yuy2": uyvy[..., [1, 0, 3, 2]],
-        "nv12": np.vstack([yuv[:HEIGHT], chroma.transpose(1, 2, 0).reshape(HEIGHT // 2, WIDTH)]),
-    }[encoding]
-    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1).view(np.uint8)
-    padded = np.pad(rows, ((0, 0), (0, 12)), constant_values=77)
+    if encoding.startswith("bayer_"):
+        pixels = np.empty((HEIGHT, WIDTH), np.uint8)
+        for index, letter in enumerate(encoding[6:10]):
+            row, column = divmod(index, 2)
+            pixels[row::2, column::2] = rgb[row::2, column::2, "rgb".index(letter)]
+    elif encoding in ("yuv422", "uyvy", "yuv422_yuy2", "yuyv"):
+        luma, chroma = brightness_and_colour(rgb)
+        pixels = np.empty((HEIGHT, WIDTH, 2), np.uint8)
+        at = 1 if encoding in ("yuv422", "uyvy") else 0  # of the brightness
+        pixels[..., at] = luma
+        pixels[:, 0::2, 1 - at], pixels[:, 1::2, 1 - at] = chroma[:, 0::2, 0], chroma[:, 0::2, 1]
+    else:
+        pixels = {
+            "rgb8": rgb,
+            "bgr8": rgb[..., ::-1],
+            "rgba8": np.dstack([rgb, alpha]),
+            "bgra8": np.dstack([rgb[..., ::-1], alpha]),
+            "mono8": grey,
+            "mono16": grey,
+        }[encoding]
+    if encoding.endswith("16"):
+        pixels = pixels.astype("<u2") * 257
+    rows = np.ascontiguousarray(pixels).reshape(HEIGHT, -1).view(np.uint8)
+    padded = np.pad(rows, ((0, 0), (0, PADDING)), constant_values=77)
     return padded.tobytes(), padded.shape[1]
 
 
-@pytest.mark.parametrize(
-    "encoding",
-    ["bgr8", "rgba8", "bgra8", "mono8", "mono16", "bayer_rggb8", "yuv422", "yuv422_yuy2", "nv12"],
-)  # fmt: skip
+def planar(rgb: np.ndarray, encoding: str) -> tuple[bytes, int]:
+    """A plane of brightness, then one of colour pairs, whose padding is as much of a pixel."""
+    luma, chroma = brightness_and_colour(rgb)
+    shared = 1 if encoding == "nv24" else 2
+    pairs = chroma[::shared, ::shared, ::-1] if encoding == "nv21" else chroma[::shared, ::shared]
+    rows = pairs.reshape(HEIGHT // shared, -1)
+    padded = [
+        np.pad(luma, ((0, 0), (0, PADDING)), constant_values=77),
+        np.pad(rows, ((0, 0), (0, PADDING * 2 // shared)), constant_values=77),
+    ]
+    return b"".join(plane.tobytes() for plane in padded), WIDTH + PADDING
+
+
+def brightness_and_colour(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Y (H, W) and UV (H, W, 2), each four pixels with one pair, as cameras send them."""
+    yuv = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
+    chroma = yuv[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2).transpose(1, 2, 0)
+    return yuv[:HEIGHT], chroma.repeat(2, 0).repeat(2, 1)
+
+
+@pytest.mark.parametrize("encoding", SUPPORTED_ENCODINGS)
 def test_encodings_with_padded_rows_give_the_latent_actions_of_what_they_show(start_drive, encoding: str):
     drive = start_drive()
     for index in range(2):
@@ -61,8 +83,11 @@ def test_encodings_with_padded_rows_give_the_latent_actions_of_what_they_show(st
     for index in range(2):
         data, step = encoded(picture(index), encoding)
         shown = decode_image(data, HEIGHT, WIDTH, encoding, step)
-        likeness = np.corrcoef(shown.mean(axis=-1).ravel(), picture(index).mean(axis=-1).ravel())[0, 1]
-        assert likeness > 0.8  # as far as the encoding keeps the picture
+        original = picture(index)
+        if encoding.startswith("mono"):
+            original = np.repeat(original.mean(axis=-1, keepdims=True), 3, axis=-1)
+        for channel in range(3):  # as far as the encoding keeps the picture
+            assert np.corrcoef(shown[..., channel].ravel(), original[..., channel].ravel())[0, 1] > 0.8
         drive.show_and_wait(raw_message(shown, 100_000_000_000 + index * STEP_NS))
     wait_until(lambda: len(drive.ego_motions) == 2)
     assert np.allclose(drive.ego_motions[0].latent_action, drive.ego_motions[1].latent_action, atol=1e-6)
@@ -76,7 +101,7 @@ def test_unknown_encoding_names_itself_and_those_that_are_known(start_drive):
     wait_until(drive.node.failed.done)
     line = drive.node.failed.result()
     assert "'32FC1' is not supported" in line
-    for name in ("rgb8", "mono16", "bayer_grbg8", "yuv422_yuy2", "nv12"):
+    for name in SUPPORTED_ENCODINGS:
         assert name in line
 
 
@@ -95,12 +120,18 @@ def publish_info(drive, message: CameraInfo) -> None:
     wait_until(lambda: drive.node.estimator.camera_info._newest is not None)
 
 
-def test_images_are_rectified_by_the_camera_info_beside_them(start_drive):
-    from lapose_core.runtime.camera import Calibration, Rectifier
-
+@pytest.mark.parametrize(
+    ("model", "coefficients"),
+    [
+        ("plumb_bob", [-0.2, 0.05, 0.0, 0.0, 0.0]),
+        ("rational_polynomial", [0.1, -0.05, 0.0005, 0.0003, 0.01, 0.3, -0.02, 0.02]),
+        ("equidistant", [0.05, -0.01, 0.002, -0.0005]),
+    ],
+)
+def test_images_are_rectified_by_the_camera_info_beside_them(start_drive, model: str, coefficients: list[float]):
     drive = start_drive()
     statuses = drive.listen(Status, "/lapose/status")
-    info = camera_info()
+    info = camera_info(distortion_model=model, d=coefficients)
     publish_info(drive, info)
     drive.drive(3)
     wait_until(lambda: len(drive.ego_motions) == 2)
@@ -146,6 +177,34 @@ def test_camera_that_zooms_starts_a_new_window_and_keeps_the_pose(start_drive):
     assert drive.odometry[3].twist.covariance[0] >= 1e4
 
 
+def test_calibration_that_the_model_does_not_believe_is_told_on_diagnostics(start_drive):
+    drive = start_drive()
+    heard = drive.listen(DiagnosticArray, "/diagnostics", 10)
+
+    def camera() -> DiagnosticStatus | None:
+        statuses = {status.name: status for status in heard[-1].status} if heard else {}
+        return statuses.get("lapose: camera")
+
+    narrow = [500.0, 0.0, 80.0, 0.0, 500.0, 40.0, 0.0, 0.0, 1.0]  # sees 18 degrees, which no road camera does
+    publish_info(drive, camera_info(k=narrow, d=[0.0] * 5))
+    drive.drive(3)
+    wait_until(lambda: camera() is not None and len(camera().values) == 2)
+    degrees = {item.key: float(item.value) for item in camera().values}
+    calibrated, predicted = np.rad2deg(2 * np.arctan(79.5 / 500)), np.rad2deg(drive.ego_motions[-1].field_of_view)
+    assert degrees["field of view, calibrated (deg)"] == pytest.approx(calibrated, abs=0.1)
+    assert degrees["field of view, predicted (deg)"] == pytest.approx(predicted, abs=0.1)
+    assert camera().level == DiagnosticStatus.WARN
+    assert f"calibrated to see 18 degrees, and the model sees {predicted:.0f}" in camera().message
+
+
+def test_camera_info_may_be_left_unused_or_come_on_another_topic(start_drive):
+    drive = start_drive(use_camera_info=False)
+    assert drive.node.estimator.camera_info is None
+    drive.drive(2)
+    elsewhere = start_drive(camera_info_topic="/calibration/front")
+    assert elsewhere.node.estimator.camera_info.topic == "/calibration/front"
+
+
 @pytest.mark.parametrize("image_type", [Image, CompressedImage])
 def test_only_camera_is_found_in_the_graph(start_drive, image_type: type):
     drive = start_drive(image_type, image_topic="auto", meet=False)
@@ -174,3 +233,21 @@ def test_front_camera_is_taken_among_several(start_drive):
 
     drive = start_drive(image_topic="auto", meet=False, before=second)
     wait_until(lambda: drive.node.image_topic.topic == "/vehicle/front/image_raw")
+
+
+@pytest.mark.parametrize(
+    ("transport", "topic", "make"),
+    [("raw", "/camera", raw_message), ("compressed", "/camera/compressed", png_message)],
+)
+def test_transport_by_parameter_chooses_between_the_two_topics_of_a_camera(start_drive, transport, topic, make):
+    def compressed_beside_raw(helper) -> None:
+        helper.create_publisher(CompressedImage, "/camera/compressed", 10)
+
+    drive = start_drive(image_topic="auto", image_transport=transport, meet=False, before=compressed_beside_raw)
+    wait_until(lambda: drive.node.image_topic.topic == topic)
+    (camera,) = [publisher for publisher in drive.cameras if publisher.topic_name == topic]
+    wait_until(lambda: camera.get_subscription_count() > 0)
+    listeners = [s for s in drive.node.subscriptions if s.topic_name == topic]
+    wait_until(lambda: all(listener.get_publisher_count() for listener in listeners))
+    camera.publish(make(picture(0), 1_000_000_000))
+    wait_until(lambda: len(drive.odometry) == 1)

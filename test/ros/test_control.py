@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from lapose.msg import Status
@@ -12,6 +14,7 @@ from std_srvs.srv import Trigger
 
 from lapose_core.geometry import make_pose
 from lapose_ros.messages import pose_message, pose_of
+from lapose_ros.parameters import Parameters
 
 from .drive import STEP_NS, picture, raw_message, wait_until
 
@@ -114,3 +117,29 @@ def test_parameters_that_can_change_do_and_the_others_say_why_not(start_drive):
         assert not result.successful
         assert reason in result.reason.lower(), result.reason
     drive.show_and_wait(raw_message(picture(3), 1_000_000_000 + 4 * STEP_NS))
+
+
+def test_every_parameter_that_needs_a_restart_says_so(start_drive):
+    drive = start_drive()
+    for field in dataclasses.fields(Parameters):
+        value = drive.node.get_parameter(field.name).get_parameter_value()
+        request = SetParameters.Request(parameters=[Parameter(name=field.name, value=value)])
+        result = drive.call(SetParameters, "set_parameters", request).results[0]
+        assert result.successful == field.metadata["changeable"], field.name
+        assert result.successful or "read-only" in result.reason
+
+
+def test_transform_path_and_watchdog_follow_their_parameters_while_running(start_drive):
+    drive = start_drive()
+    drive.drive(4)
+    assert set_parameter(drive, "invert_tf", bool_value=True).successful
+    assert set_parameter(drive, "path_length", integer_value=2).successful
+    drive.show_and_wait(raw_message(picture(4), 1_000_000_000 + 4 * STEP_NS))
+    wait_until(lambda: len(drive.transforms) == 5)
+    assert [transform.child_frame_id for transform in drive.transforms] == ["base_link"] * 4 + ["odom"]
+    wait_until(lambda: drive.paths[-1].header == drive.odometry[-1].header)
+    assert len(drive.paths[-1].poses) == 2
+
+    assert drive.node.image_topic.silence is None  # for the 5 s of the default
+    assert set_parameter(drive, "silence_s", double_value=0.5).successful
+    wait_until(lambda: any("no image on /camera for" in line for line in drive.log), timeout_s=3.0)

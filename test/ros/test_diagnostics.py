@@ -31,6 +31,8 @@ def test_diagnostics_follow_a_drive_from_nothing_to_a_camera_that_stops(start_dr
     assert {status.hardware_id for status in heard[-1].status} == {"/camera"}
     assert float(values(heard, "odometry")["latency, mean (ms)"]) > 0
     assert values(heard, "odometry")["dropped"] == "0"
+    assert values(heard, "odometry")["tracking"] in ("tracking", "uncertain")
+    assert values(heard, "odometry")["window"] == "5 of 16"
     assert float(values(heard, "images")["rate (Hz)"]) > 0
     assert (values(heard, "model")["engine"], values(heard, "model")["GPU memory (MiB)"]) == (
         "onnxruntime",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
+from rcl_interfaces.msg import Log
+from rclpy.logging import LoggingSeverity
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 
 from lapose_ros.messages import pose_of, stamp_ns, time_message
@@ -89,3 +94,39 @@ def test_stamps_are_the_images_and_the_watchdog_works_while_the_simulated_clock_
     drive.drive(3, start_ns=4_000_000_000)
     assert [stamp_ns(o.header.stamp) for o in drive.odometry] == [4_000_000_000 + i * STEP_NS for i in range(3)]
     wait_until(lambda: bool(lines(drive, "no image on /camera for")))
+
+
+def test_simulation_that_starts_again_is_survived(start_drive):
+    drive = start_drive(use_sim_time=True)
+    clock = drive.helper.create_publisher(Clock, "/clock", 10)
+    wait_until(lambda: clock.get_subscription_count() > 0)
+    for _ in range(2):
+        for second in range(100, 103):
+            now_ns = second * 1_000_000_000
+            clock.publish(Clock(clock=time_message(now_ns)))
+            wait_until(lambda now_ns=now_ns: drive.node.get_clock().now().nanoseconds == now_ns)
+            drive.show_and_wait(raw_message(picture(second - 100), now_ns))
+    assert [stamp_ns(o.header.stamp) // 1_000_000_000 for o in drive.odometry] == [100, 101, 102] * 2
+    assert drive.odometry[3].pose.pose == drive.odometry[0].pose.pose
+    wait_until(lambda: len(lines(drive, "clock went back by 2.0 s")) == 1)
+
+
+def test_what_goes_on_and_on_is_said_from_time_to_time_at_its_level(start_drive):
+    drive = start_drive()
+    log: list[Log] = []
+    latched = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    drive.helper.create_subscription(Log, "/rosout", log.append, latched)
+    drive.drive(2)
+    for _ in range(30):
+        drive.show(raw_message(picture(0), 1_000_000_000 + STEP_NS))
+        time.sleep(0.01)
+    wait_until(lambda: drive.counts.duplicate == 30)
+    wait_until(lambda: any("not newer" in entry.msg for entry in log))
+    (entry,) = [entry for entry in log if "not newer" in entry.msg]
+    assert entry.level == LoggingSeverity.WARN
+    (start,) = [entry for entry in log if "runs on" in entry.msg]
+    assert start.level == LoggingSeverity.INFO
+    wait_until(lambda: any("no image on" in entry.msg for entry in log))
+    time.sleep(1.5)  # it looks twice a second
+    (entry,) = [entry for entry in log if "no image on" in entry.msg]
+    assert entry.level == LoggingSeverity.WARN
