@@ -60,7 +60,7 @@ def test_latent_action_of_two_frames_does_not_depend_on_the_clip_around_them(mod
     with torch.no_grad():
         features = model.tokenize(clip[0])
         pairs = [{name: value[i : i + 1] for name, value in features.items()} for i in range(5)]
-        streamed = torch.cat([model.infer_action(pairs[i], pairs[i + 1], intervals[:, i]) for i in range(4)])[None]
+        streamed = torch.cat([model.infer_action(pairs[i], pairs[i + 1], intervals[:, i])[0] for i in range(4)])[None]
         decoded = model.decode_motions(streamed, intervals)
         whole, _ = model(clip, intervals)
     torch.testing.assert_close(decoded["quaternion_BS4"], whole["quaternion_BS4"], atol=1e-5, rtol=0)
