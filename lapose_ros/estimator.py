@@ -62,6 +62,7 @@ class Estimator:
         self.paused = False
         self.rectifier: Rectifier | None = None
         self.camera_trouble: str | None = None
+        self._odometer.odometer.know_camera(None, None)  # what was known before the node was last deactivated
         self._reset()
         self._worker.start()
 
