@@ -12,11 +12,9 @@ import numpy as np
 from benchmarks.accuracy.measurements import Findings
 from benchmarks.measure import machine
 from lapose_core.evaluation.measure import Measured
+from lapose_core.evaluation.method import KNOWN_CAMERA
 from lapose_core.evaluation.metrics import summarize
 from lapose_core.evaluation.report import fov_errors_deg, report_of
-
-#: The model that is told the camera.
-_TOLD = "lapose, known camera"
 
 _ROWS = {
     "auc_binned": "AUC@5 binned",
@@ -142,12 +140,12 @@ def _targets(found: Findings) -> list[str]:
 
 def _shown(rows: Sequence[Any]) -> list[Any]:
     """The model, going straight ahead, the reference, and the model that is told the camera."""
-    return [*rows[:3], *(row for row in rows if row.method == _TOLD)]
+    return [*rows[:3], *(row for row in rows if row.method == KNOWN_CAMERA)]
 
 
 def _told(some: list[Measured]) -> int:
     """Number of the row of the model that is told the camera."""
-    return [answers.method for answers in some[0].methods].index(_TOLD)
+    return [answers.method for answers in some[0].methods].index(KNOWN_CAMERA)
 
 
 def _is_met(measure: str, value: float, target: float) -> bool:

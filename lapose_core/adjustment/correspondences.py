@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lapose_core.model.config import ModelConfig
+from lapose_core.model.config import QUERY_STRIDE, ModelConfig
 
-#: Pixels between the cells that are matched, `lapose_core/model/matching.py`'s queries.
-_QUERY_STRIDE = 16
 #: Pixels: nearer to the picture's edge, a target is where the window ended.
 _EDGE = 2.0
 #: Pixels a cell's position is off by for each cell of the refinement's spread (1.8 million rendered matches: 0.4 to 1.0
@@ -58,7 +56,7 @@ class Correspondences:
 
     def half(self, config: ModelConfig) -> Correspondences:
         """Every other cell of either frame, like a chessboard: neighbours say the same, for twice the cost."""
-        column, row = _cells(config) // _QUERY_STRIDE
+        column, row = _cells(config) // QUERY_STRIDE
         white_N = (column + row) % 2 == 0
         white_M = np.concatenate([white_N, ~white_N])
         return Correspondences(*(np.ascontiguousarray(value[..., white_M]) for value in vars(self).values()))
@@ -72,6 +70,6 @@ class Correspondences:
 
 def _cells(config: ModelConfig) -> np.ndarray:
     """(2, N) pixel positions of the cells' centres, row by row."""
-    xs = np.arange(_QUERY_STRIDE / 2, config.image_width, _QUERY_STRIDE, np.float32)
-    ys = np.arange(_QUERY_STRIDE / 2, config.image_height, _QUERY_STRIDE, np.float32)
+    xs = np.arange(QUERY_STRIDE / 2, config.image_width, QUERY_STRIDE, np.float32)
+    ys = np.arange(QUERY_STRIDE / 2, config.image_height, QUERY_STRIDE, np.float32)
     return np.stack(np.meshgrid(xs, ys)).reshape(2, -1)

@@ -15,6 +15,9 @@ from lapose_core.runtime.backends.backend import Backend, Features, InferredStep
 from lapose_core.runtime.estimate import StepView, estimate_motions, unseen_variance, view_step
 from lapose_core.runtime.view import View, look
 
+#: Name of the row of the model that is told the camera.
+KNOWN_CAMERA = "lapose, known camera"
+
 Result = TypeVar("Result")
 
 
@@ -94,7 +97,7 @@ class LaPose:
     """
 
     def __init__(self, backend: Backend, intrinsics: Intrinsics | None = None, shared: LaPose | None = None) -> None:
-        self.name = "lapose" if intrinsics is None else "lapose, known camera"
+        self.name = "lapose" if intrinsics is None else KNOWN_CAMERA
         self._backend = backend
         self._camera = KnownCamera() if intrinsics is None else KnownCamera.of_source(intrinsics, backend.config)
         self._see: Callable[[np.ndarray], SeenFrame] = shared._see if shared else Newest(self._look)

@@ -12,6 +12,9 @@ from typing_extensions import Self
 
 from lapose_core.errors import LaposeError
 
+#: Pixels between the cells that are matched (`matching.py`) on each side; each query is the centre of such a cell.
+QUERY_STRIDE = 16
+
 
 class StoredConfig:
     """A dataclass that is stored as JSON beside the weights."""

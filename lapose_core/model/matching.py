@@ -15,12 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lapose_core.model.config import ModelConfig
+from lapose_core.model.config import QUERY_STRIDE, ModelConfig
 from lapose_core.model.layers import mlp
 from lapose_core.model.tokenizer import COARSE_STRIDE, FINE_STRIDE
 
-#: Pixels between the queries on each side; each query is the centre of such a cell.
-QUERY_STRIDE = 16
 COARSE_RADIUS, FINE_RADIUS = 2, 3
 
 

@@ -12,9 +12,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from lapose_core.model.config import ModelConfig
+from lapose_core.model.config import QUERY_STRIDE, ModelConfig
 from lapose_core.model.losses import MotionTarget
-from lapose_core.model.matching import QUERY_STRIDE
 from lapose_core.training.batch import Batch
 from lapose_core.training.config import TrainConfig
 from lapose_core.world import tables as t
