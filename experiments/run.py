@@ -12,23 +12,26 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from experiments.scores import rendered_scores
-from experiments.table import BUDGETS, Run, config_of, runs
+from experiments.table import BUDGETS, WORLD, Run, config_of, runs
 from lapose_core.files import write_atomically
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.checkpoint import load_checkpoint, model_config_of, save_checkpoint
-from lapose_core.training.config import PretrainConfig, TrainConfig, VQVAETrainConfig
+from lapose_core.training.config import PretrainConfig, RunConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import Engine
 from lapose_core.training.pose import pose_engine
 from lapose_core.training.pretrain import pretrain_engine, take_matching
 from lapose_core.training.processes import start_fabric
 from lapose_core.training.vqvae import vqvae_engine
+
+AnyConfig = TypeVar("AnyConfig", bound=RunConfig)
 
 
 def main() -> None:
@@ -100,16 +103,20 @@ def _engine(run: Run, options: argparse.Namespace, folder: Path) -> Engine:
     path = config_of(run, options.size)
     base = folder.parent
     if run.kind == "vqvae":
-        config = VQVAETrainConfig.load(path, **changes)
+        config = _in_world(VQVAETrainConfig.load(path, **changes))
         return vqvae_engine(config, folder, fabric=start_fabric(config))
     if run.kind == "pretrain":
-        config = PretrainConfig.load(path, **changes)
+        config = _in_world(PretrainConfig.load(path, **changes))
         start = base / run.start_from if run.start_from else None
         return pretrain_engine(config, folder, base / "vqvae", start_from=start)
     if run.kind == "pose":
         changes["label_seed"] = options.seed
-    config = TrainConfig.load(path, **changes)
+    config = _in_world(TrainConfig.load(path, **changes))
     return pose_engine(config, folder, start_from=[base / run.start_from] if run.start_from else ())
+
+
+def _in_world(config: AnyConfig) -> AnyConfig:
+    return replace(config, world={**config.world, **WORLD})
 
 
 def _last_leg(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from lapose_core.model.config import preset
 from lapose_core.training.config import TASKS
 
 CONFIGS = Path(__file__).parents[1] / "config" / "train"
+#: Where the world has moved on since the first runs: theirs, so that those of later days compare with them.
+WORLD = {"lateral_acceleration": (1.5, 4.5)}
 #: Labels of the whole labelled set, at each share.
 SHARES = {100: 1.0, 10: 0.1, 1: 0.01}
 

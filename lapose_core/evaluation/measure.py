@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +80,13 @@ class Measured:
 
 
 def measure(
-    source: Source, backend: Backend, rate_hz: float, *, stride: int | None = None, progress: bool = True
+    source: Source,
+    backend: Backend,
+    rate_hz: float,
+    *,
+    stride: int | None = None,
+    progress: bool = True,
+    methods: Sequence[Method] | None = None,
 ) -> Measured:
     """Run the model and the baselines over 16-frame windows of a source with true poses, and frame by frame.
 
@@ -90,6 +96,7 @@ def measure(
         rate_hz: frames a second within a window; the nearest frames are taken.
         stride: start a window at every stride-th frame of the source; by default every one, up to 400 windows.
         progress: show progress bars.
+        methods: what to run in their place.
 
     Raises:
         LaposeError: no true poses, too short, a rate above the source's, or a vehicle that never moves.
@@ -114,8 +121,9 @@ def measure(
         )
     sequence_N = sample_sequence(truth.stamps_ns, rate_hz)
 
-    unknown, *known = model_methods(backend, source.intrinsics)
-    methods: list[Method] = [unknown, *baselines(source.intrinsics), *known]
+    if methods is None:
+        unknown, *known = model_methods(backend, source.intrinsics)
+        methods = [unknown, *baselines(source.intrinsics), *known]
     frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
     pairs = [pair for indices_N in [*moving, sequence_N] for pair in pairs_of(indices_N)]

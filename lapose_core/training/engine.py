@@ -27,6 +27,7 @@ from lapose_core.training.average import AveragedWeights
 from lapose_core.training.checkpoint import RunState, save_checkpoint
 from lapose_core.training.config import RunConfig
 from lapose_core.training.log import RunLog
+from lapose_core.training.processes import forget_gathered
 from lapose_core.training.stage import Share, Stage
 
 #: With several processes, the first one's clock counts; the others hear of it every so many steps.
@@ -59,6 +60,9 @@ class Engine:
         decayed = {name for name, p in stage.named_parameters() if p.requires_grad and p.ndim > 1}
         if config.compile and fabric.device.type == "cuda":
             stage.compile_parts()
+        if config.strategy == "fsdp":
+            # It shards memory as it lies, and takes what comes from a file for contiguous.
+            stage.to(memory_format=torch.contiguous_format)
         self.wrapped = fabric.setup_module(stage)
         self.optimizer = _optimizer(self.wrapped, decayed, config)
         self.stepper = fabric.setup_optimizers(self.optimizer)
@@ -185,6 +189,7 @@ class Engine:
         # A compiled part would be compiled once more to be run without gradients.
         with self.average.in_place(), torch.compiler.set_stance("force_eager"):
             looks = [{name: value.detach() for name, value in self.wrapped(b, look=True).items()} for b in held_out]
+        forget_gathered(self._forwarded())
         figures = self.stage.summarise(looks, self.output, self.step) if self.fabric.global_rank == 0 else {}
         self.log.figures("held out", self.step, self.seconds, figures)
         self.fabric.barrier()
@@ -239,7 +244,8 @@ class Engine:
         self.step, self.before_s = state.numbers["step"], state.numbers["seconds"]
         self.average.steps = state.numbers["average_steps"]
         if len(parts["random"]["torch"]) == self.share.world:
-            self._set_random_states({name: value[self.share.rank] for name, value in parts["random"].items()})
+            # A clone is aligned; bytes out of the middle of a file need not be, and torch falls over those.
+            self._set_random_states({name: value[self.share.rank].clone() for name, value in parts["random"].items()})
 
     def _random_states(self) -> dict[str, Tensor]:
         """States of each process's generators, (processes, bytes)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from lapose_core.errors import LaposeError
 from lapose_core.model.layers import Block
@@ -38,6 +39,17 @@ def start_fabric(config: RunConfig) -> Fabric:
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy, precision="32-true")
     fabric.launch()
     return fabric
+
+
+def forget_gathered(module: torch.nn.Module) -> None:
+    """Let FSDP gather its parameters anew for the next pass.
+
+    It keeps those of the root after a forward pass that no backward pass follows, and goes on with them although the
+    shards have changed since, from averaged weights to the run's own.
+    """
+    for part in FullyShardedDataParallel.fsdp_modules(module):
+        if part._handle is not None and not part._handle.needs_unshard():
+            part._handle.reshard(free_unsharded_flat_param=True)
 
 
 def mixed_precision(config: RunConfig, device: torch.device) -> AbstractContextManager:
