@@ -1,7 +1,7 @@
 """Zero-shot figures of the experiments' runs on KITTI: python -m experiments.kitti --data .../kitti_odometry
 
-Adds `kitti` to each result: by sequence and rate, the report of the pose head alone, of the model as it runs (adjusted to
-the matches), and of going straight ahead with the true step lengths. KITTI is only measured with.
+Adds `kitti` to each result: by sequence and rate, the report of the pose head alone, of the model as it runs (adjusted
+to the matches), and of going straight ahead with the true step lengths. KITTI is only measured with.
 """
 
 from __future__ import annotations
