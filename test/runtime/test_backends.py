@@ -49,6 +49,29 @@ def test_backends_agree(tiny_model_dir: Path, backend: OnnxRuntimeBackend, frame
         np.testing.assert_allclose(getattr(onnx, name), getattr(torch, name), atol=5e-3, err_msg=name)
 
 
+def test_only_a_full_window_is_compiled(tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that fills would be compiled again for each of its lengths, and PyTorch gives up after eight."""
+    torch = pytest.importorskip("torch")
+    from lapose_core.runtime.backends.torch import TorchBackend
+
+    called: list[str] = []
+
+    def compile_graph(graph, dynamic):
+        return lambda *inputs: called.append(graph.name) or graph(*inputs)
+
+    monkeypatch.setattr(torch, "compile", compile_graph)
+    backend, plain = TorchBackend(tiny_model_dir, compiled=True), TorchBackend(tiny_model_dir)
+    called.clear()  # on a GPU they have been recorded already
+    rng = np.random.default_rng(0)
+    for steps in range(1, 16):
+        actions_SK = rng.normal(size=(steps, backend.config.action_width)).astype(np.float32)
+        intervals_S = np.full(steps, 0.25, np.float32)
+        answers = [each.decode_motions(actions_SK, intervals_S) for each in (backend, plain)]
+        for name in ("translation_S3", "quaternion_S4", "variance_S6", "fov_x_S", "scale_m"):
+            np.testing.assert_array_equal(*(getattr(answer, name) for answer in answers), err_msg=name)
+    assert called == ([] if backend.on_gpu else ["pose_head"])
+
+
 def test_decoded_motions_are_what_the_interface_says(backend: OnnxRuntimeBackend) -> None:
     actions = np.random.default_rng(0).normal(size=(7, backend.config.action_width)).astype(np.float32)
 

@@ -117,7 +117,7 @@ class GraphBackend:
         else:
             inputs = {"tokens_1TND": self._stack([frame["tokens"] for frame in frames])}
         inputs["intervals_1S"] = self._enter(np.asarray(intervals_S, np.float32)[None])
-        inferred = {name: self._leave(value)[0] for name, value in self._inverse_dynamics(inputs).items()}
+        inferred = self._leave(self._inverse_dynamics(inputs))
         return InferredSteps(inferred["actions_1SK"], inferred.get("matches_1S2NC"))
 
     def decode_motions(self, actions_SK: np.ndarray, intervals_S: np.ndarray) -> DecodedMotions:
@@ -125,7 +125,7 @@ class GraphBackend:
         motions = self._pose_head(
             {name: self._enter(np.asarray(value, np.float32)[None]) for name, value in inputs.items()}
         )
-        decoded = {name: self._leave(value)[0] for name, value in motions.items()}
+        decoded = self._leave(motions)
         return DecodedMotions(
             decoded["translation_1S3"],
             decoded["quaternion_1S4"],
@@ -137,8 +137,9 @@ class GraphBackend:
     def _enter(self, array: Any) -> Any:
         return np.ascontiguousarray(array)
 
-    def _leave(self, array: Any) -> np.ndarray:
-        return array
+    def _leave(self, outputs: dict[str, Any]) -> dict[str, np.ndarray]:
+        """A graph's outputs without their first axis."""
+        return {name: value[0] for name, value in outputs.items()}
 
     def _stack(self, tokens: list[Any]) -> Any:
         """(1, T, N, D) from T of (1, N, D)."""

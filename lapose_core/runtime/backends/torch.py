@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lapose_core.data.preprocess import Image, PrincipalPoint
 from lapose_core.model.config import ModelConfig
+from lapose_core.model.graphs import Graph as GraphModule
 from lapose_core.model.graphs import model_graphs
 from lapose_core.model.lapose import LAPose
 from lapose_core.runtime.backends.backend import Features, Graph, GraphBackend, InferredSteps, PreparedFrame
@@ -78,8 +79,12 @@ class TensorBackend(GraphBackend):
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         return tensor.to(self._device)
 
-    def _leave(self, array: Tensor) -> np.ndarray:
-        return array.float().cpu().numpy()
+    def _leave(self, outputs: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        parts = [value[0].float() for value in outputs.values()]
+        numbers = torch.cat([part.flatten() for part in parts]).cpu().numpy()  # a GPU is waited for once, not for each
+        ends = np.cumsum([part.numel() for part in parts])
+        split = np.split(numbers, ends[:-1])
+        return {name: own.reshape(part.shape) for name, own, part in zip(outputs, split, parts, strict=True)}
 
     def _stack(self, tokens: list[Tensor]) -> Tensor:
         return torch.stack(tokens, dim=1)
@@ -98,7 +103,8 @@ class TorchBackend(TensorBackend):
         Args:
             model_dir: folder with `config.json` and `weights.safetensors`; or a model, which becomes this backend's.
             threads: threads for one operator, of the whole process; None leaves it to PyTorch.
-            compiled: pass the model through `torch.compile`, which takes minutes at the first frames.
+            compiled: pass the model through `torch.compile`, which takes minutes when it is loaded. A window that still
+                fills is run as it is: it would be compiled again for each of its lengths.
             replayed: on a GPU, replay CUDA graphs.
 
         Raises LaposeError naming the file that is missing, damaged or of another model.
@@ -111,8 +117,20 @@ class TorchBackend(TensorBackend):
         stream = torch.cuda.Stream() if device.type == "cuda" else None
         graphs = []
         for graph in model_graphs(model):
-            if compiled:
-                graph.compile(dynamic=False)
-            graphs.append(Replay(graph.named, stream) if stream is not None and replayed else graph.named)
+            function = _compiled(graph) if compiled else graph.named
+            graphs.append(Replay(function, stream) if stream is not None and replayed else function)
         super().__init__(model.config, calibration, tuple(graphs), device, stream)
         self.warm_up()
+
+
+def _compiled(graph: GraphModule) -> Graph:
+    """A graph compiled for its example's shapes, a full window; it runs as it is for others."""
+    compiled, names = torch.compile(graph, dynamic=False), list(graph.example)
+    shapes = [graph.example[name].shape for name in names]
+
+    def run(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        is_full = [inputs[name].shape for name in names] == shapes
+        outputs = (compiled if is_full else graph)(*(inputs[name] for name in graph.inputs))
+        return dict(zip(graph.outputs, outputs, strict=True))
+
+    return run
