@@ -2,7 +2,8 @@
 
     python -m benchmarks.latency [--presets compact paper] [--json FILE] [--seconds S] [--skip-compile]
 
-Rows: each backend frame by frame and by recomputed windows; the peers are torch eager and torch.compile on the same
+Rows: each backend frame by frame and by recomputed windows; the model alone is that without the adjustment to the
+matches and the look at the picture, which NumPy and OpenCV do. The peers are torch eager and torch.compile on the same
 device. The floor is in `floor.py`. `compact` has the shipped weights, other presets random ones. ONNX Runtime and
 TensorRT run presets of which a model folder is named (--model) or shipped.
 """
@@ -34,7 +35,7 @@ from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.models import find_model
-from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.backend import Backend, Features
 from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.backends.recompute import RecomputingBackend
 from lapose_core.runtime.backends.torch import TorchBackend
@@ -70,6 +71,27 @@ def time_odometer(backend: Backend, count: int, at_most_s: float) -> Latency:
     return time_calls(lambda: odometer.register_frame(camera.frame()), count=count, at_most_s=at_most_s, warm_up=1)
 
 
+def time_model(backend: Backend, count: int, at_most_s: float) -> Latency:
+    """What the odometer asks of the backend for a frame, in a full window."""
+    camera, steps, context = Camera(), backend.config.clip_length - 1, backend.config.context_frames
+    intervals_S = np.full(steps, STEP_NS * 1e-9, np.float32)
+
+    def tokenize() -> Features:
+        return backend.tokenize(backend.prepare(camera.frame().image_HWC))
+
+    kept: list[Features] = [tokenize() for _ in range(context)]
+    actions_SK = np.zeros((steps, backend.config.action_width), np.float32)
+
+    def run() -> None:
+        nonlocal actions_SK
+        kept[:] = [*kept[1:], tokenize()]
+        inferred = backend.infer_steps(kept, intervals_S[1 - context :])
+        actions_SK = np.concatenate([actions_SK, inferred.actions_SK])[-steps:]
+        backend.decode_motions(actions_SK, intervals_S)
+
+    return time_calls(run, count=count, at_most_s=at_most_s)
+
+
 def backends(model: LAPose, model_dir: Path | None, skip_compile: bool) -> Iterator[tuple[str, Callable[[], Backend]]]:
     """What to time: a name, and how to load it."""
     if model_dir is not None:
@@ -101,7 +123,11 @@ def time_preset(name: str, model_dir: Path | None, options: argparse.Namespace) 
             backend = load()
             for kind, odometer_backend in (("frame by frame", backend), ("window", RecomputingBackend(backend))):
                 latency = time_odometer(odometer_backend, options.frames, options.seconds)
-                print(f"  {backend_name}, {kind}: {latency.p50:.1f} ms", flush=True)
+                alone = time_model(odometer_backend, options.frames, options.seconds / 2)
+                print(
+                    f"  {backend_name}, {kind}: {latency.p50:.2f} ms, the model alone {alone.p50:.2f} ms",
+                    flush=True,
+                )
                 floor = floors["half" if backend_name.startswith("tensorrt") else "float32"]
                 rows.append(
                     {
@@ -111,7 +137,8 @@ def time_preset(name: str, model_dir: Path | None, options: argparse.Namespace) 
                         "p95 ms": latency.p95,
                         "p99 ms": latency.p99,
                         "CPU ms": latency.cpu,
-                        "of floor": latency.p50 / floor,
+                        "model alone p50 ms": alone.p50,
+                        "of floor": alone.p50 / floor,
                         "frames": latency.count,
                     }
                 )

@@ -4,9 +4,10 @@
     python -m benchmarks.node --sizes 1280x720 --rates 30 --minutes 30        # the slope of its memory
 
 The node is a process of its own, asked for an odometry for each image; pictures are those
-of SOURCE (by default the demo's rendered drive), enlarged to the size, as raw bgr8. The peer, ORB with five-point
-RANSAC, is timed on the same pictures on the same cores, alone. Fast DDS has the shared memory of config/fastdds.xml,
-without which it loses most raw images. Set ROS_DOMAIN_ID where other ROS 2 systems are near.
+of SOURCE (by default the demo's rendered drive), enlarged to the size, as raw bgr8. Beside it, on the same pictures and
+cores: the odometer alone, given the same bytes at the same rate in this process (what the node takes longer, messages
+and DDS add); and the peer, ORB with five-point RANSAC, as fast as it goes. Fast DDS has the shared memory of
+config/fastdds.xml, without which it loses most raw images. Set ROS_DOMAIN_ID where other ROS 2 systems are near.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from lapose.msg import Status
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
@@ -31,8 +33,13 @@ from sensor_msgs.msg import Image
 
 from benchmarks.measure import Latency, machine, print_machine, print_table, time_calls, write_json
 from lapose_core.data.open import open_source
+from lapose_core.data.source import Frame
 from lapose_core.evaluation.baselines.orb import orb_methods
-from lapose_ros.messages import stamp_ns, time_message
+from lapose_core.models import find_model
+from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.open import open_backend
+from lapose_core.runtime.odometer import Odometer
+from lapose_ros.messages import image_of, stamp_ns, time_message
 from lapose_ros.processes import running_node, spinning
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,23 +56,31 @@ class Camera(Node):
         super().__init__("benchmark_camera")
         self.published_s: dict[int, float] = {}
         self.latencies_s: list[float] = []
+        self.publishing_s: list[float] = []  # what is the camera's own in them
         self.newest = Status()
+        self.gpu_memory = ""
         self._publisher = self.create_publisher(Image, TOPIC, qos_profile_sensor_data)
         self.create_subscription(Odometry, "/lapose/odometry", self._receive, 100)
         self.create_subscription(Status, "/lapose/status", lambda message: setattr(self, "newest", message), 10)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 10)
 
     def has_listener(self) -> bool:
         return self._publisher.get_subscription_count() > 0
 
     def publish(self, message: Image, stamp: int) -> None:
         message.header.stamp = time_message(stamp)
-        self.published_s[stamp] = time.monotonic()
+        self.published_s[stamp] = started_s = time.monotonic()
         self._publisher.publish(message)
+        self.publishing_s.append(time.monotonic() - started_s)
 
     def _receive(self, message: Odometry) -> None:
         published_s = self.published_s.pop(stamp_ns(message.header.stamp), None)
         if published_s is not None:
             self.latencies_s.append(time.monotonic() - published_s)
+
+    def _diagnose(self, message: DiagnosticArray) -> None:
+        values = {item.key: item.value for status in message.status for item in status.values}
+        self.gpu_memory = values["GPU memory (MiB)"]
 
 
 class Usage:
@@ -125,6 +140,7 @@ def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float,
         time.sleep(max(0.0, started_s + index / rate_hz - time.monotonic()))
         if index == warm:
             camera.latencies_s.clear()
+            camera.publishing_s.clear()
             camera.published_s.clear()  # of those on their way the answers do not count
             cpu_s, counted_s, dropped = usage.cpu_s(), time.monotonic(), camera.newest.frames_dropped
         camera.publish(swing[index % len(swing)], start_ns + index * period_ns)
@@ -145,7 +161,10 @@ def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float,
         "lost on the way": published - answered - node_dropped,
         "CPU %": 100 * cpu_s / passed_s,
         "node's CPU ms a frame": 1e3 * cpu_s / max(1, answered),
+        "publishing, p50 ms": 1e3 * float(np.median(camera.publishing_s)),
+        "in the node, mean ms": 1e3 * camera.newest.latency_mean,
         "own memory MB": usage.memory_mb[-1][1],
+        "GPU memory MiB": camera.gpu_memory,
         "slope MB/min": usage.slope_mb_per_minute(),
     }
 
@@ -165,6 +184,23 @@ def time_node(
             time.sleep(0.1)
         time.sleep(1.0)
         return drive(camera, messages, rate_hz, seconds, Usage(node.pid))
+
+
+def time_odometer(images: list[np.ndarray], rate_hz: float, seconds: float, backend: Backend) -> Latency:
+    """The odometer alone, at the camera's rate: a GPU that waits between frames is slower than one kept busy."""
+    odometer = Odometer(backend)
+    raw = [image_of(image_message(image)) for image in images]
+    swing, taken_s, cpu_s = raw + raw[-2:0:-1], [], 0.0
+    warm = backend.config.clip_length
+    started_s = time.monotonic()
+    for index in range(warm + int(seconds * rate_hz)):
+        time.sleep(max(0.0, started_s + index / rate_hz - time.monotonic()))
+        before_s, before_cpu_s = time.perf_counter(), time.process_time()
+        odometer.register_frame(Frame(swing[index % len(swing)], round(index * 1e9 / rate_hz)))
+        if index >= warm:
+            taken_s.append(time.perf_counter() - before_s)
+            cpu_s += time.process_time() - before_cpu_s
+    return Latency.of(taken_s, cpu_s)
 
 
 def time_peer(images: list[np.ndarray]) -> Latency:
@@ -199,6 +235,7 @@ def main() -> int:
     seconds = 60 * options.minutes if options.minutes else options.seconds
     names = machine()
     print_machine(names)
+    backend = open_backend(find_model("compact"), options.backend, report=print)
     rows = []
     for size in options.sizes:
         width, height = map(int, size.split("x"))
@@ -209,9 +246,13 @@ def main() -> int:
             flush=True,
         )
         for rate_hz in options.rates:
+            alone = time_odometer(images, rate_hz, min(seconds, 5.0), backend)
             figures = time_node(images, rate_hz, seconds, options.backend, options.parameter)
+            figures |= {"alone p50 ms": alone.p50, "alone p99 ms": alone.p99, "alone CPU ms": alone.cpu}
+            figures |= {"added p50 ms": figures["p50 ms"] - alone.p50}
             figures |= {"peer p50 ms": peer.p50, "peer's CPU ms": peer.cpu}
             rows.append({"size": size, "Hz": f"{rate_hz:g}", **figures})
+            print(rows[-1], flush=True)
     print_table(rows)
     write_json(options.json, {"machine": names, "rows": rows})
     return 0
