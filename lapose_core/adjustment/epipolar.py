@@ -155,28 +155,20 @@ def _measured(
     essential_S33 = _hat(direction_S3) @ rotation_S33
     plane_S3M = essential_S33 @ newer_S3M  # older . plane = 0
     back_S3M = essential_S33.swapaxes(-1, -2) @ older_S3M
-    turned_S3M = rotation_S33 @ newer_S3M
-    off_SM = (older_S3M * plane_S3M).sum(1)
-    slope_SM = np.sqrt((plane_S3M[:, :2] ** 2).sum(1) + (back_S3M[:, :2] ** 2).sum(1)) + np.float32(1e-9)
-    unit_SM = np.float32(focal) / (slope_SM * found.deviation_SM)
+    off_SM = _dot(older_S3M, plane_S3M)
+    square_SM = _dot(plane_S3M[:, :2], plane_S3M[:, :2]) + _dot(back_S3M[:, :2], back_S3M[:, :2]) + np.float32(1e-18)
+    unit_SM = np.float32(focal) / (np.sqrt(square_SM) * found.deviation_SM)
 
+    jacobian_S6M = np.empty((len(off_SM), 6, off_SM.shape[1]), np.float32)
+    jacobian_S6M[:, :3] = _cross(newer_S3M, back_S3M)
+    jacobian_S6M[:, 3:5] = across_S23.astype(np.float32) @ _cross(rotation_S33 @ newer_S3M, older_S3M)
     # By the focal length both the plane's distance and its slope change; the latter is as much of the sum.
-    change_SM = -((older_S3M * plane_S3M)[:, :2].sum(1) + (back_S3M * newer_S3M)[:, :2].sum(1))
-    slope_change_SM = -(
-        (plane_S3M * (plane_S3M - essential_S33[:, :, 2:]))[:, :2].sum(1)
-        + (back_S3M * (back_S3M - essential_S33[:, 2, :, None]))[:, :2].sum(1)
-    )
-    change_SM += off_SM * (1 - slope_change_SM / slope_SM**2)
-    jacobian_S6M = np.concatenate(
-        [
-            _cross(newer_S3M, back_S3M),
-            across_S23.astype(np.float32) @ _cross(turned_S3M, older_S3M),
-            change_SM[:, None],
-        ],
-        axis=1,
-    )
+    slope_change_SM = (essential_S33[:, None, :2, 2] @ plane_S3M[:, :2] + essential_S33[:, 2:, :2] @ back_S3M[:, :2])[
+        :, 0
+    ]
+    jacobian_S6M[:, 5] = plane_S3M[:, 2] + back_S3M[:, 2] - off_SM * slope_change_SM / square_SM
     jacobian_S6M *= unit_SM[:, None]
-    off_SM = off_SM * unit_SM
+    off_SM *= unit_SM
     weight_SM = found.weight_SM / (1 + (off_SM / np.float32(scale)) ** 2) ** 2 / np.float32(_ALIKE)
     weighted_S6M = jacobian_S6M * weight_SM[:, None]
     hessian_S66 = (weighted_S6M @ jacobian_S6M.swapaxes(-1, -2)).astype(float)
@@ -208,8 +200,8 @@ def _by_axis(direction_S3: np.ndarray, across_S23: np.ndarray) -> np.ndarray:
 def _across(direction_S3: np.ndarray) -> np.ndarray:
     """(S, 2, 3): unit vectors square to each direction and to each other."""
     least = np.eye(3)[np.abs(direction_S3).argmin(-1)]
-    first = _unit(np.cross(direction_S3, least))
-    return np.stack([first, np.cross(direction_S3, first)], axis=1)
+    first = _unit(_cross(direction_S3, least))
+    return np.stack([first, _cross(direction_S3, first)], axis=1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -232,3 +224,7 @@ def _cross(a_S3M: np.ndarray, b_S3M: np.ndarray) -> np.ndarray:
     """Cross products along the second axis; numpy's own is slow."""
     (ax, ay, az), (bx, by, bz) = a_S3M.swapaxes(0, 1), b_S3M.swapaxes(0, 1)
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+
+
+def _dot(a_SCM: np.ndarray, b_SCM: np.ndarray) -> np.ndarray:
+    return np.einsum("scm,scm->sm", a_SCM, b_SCM)
