@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from experiments.scores import Unadjusted
-from lapose_core.data.open import open_source
+from lapose_core.data.kitti import KittiSource  # `open_source` wants rosbags, which a lent GPU machine has not
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.baselines import StraightAhead
 from lapose_core.evaluation.measure import measure
@@ -68,7 +68,7 @@ def evaluate(checkpoint: Path, sequence: Path, rate_hz: float) -> dict | None:
     head = Unadjusted(backend)
     methods = [head, LaPose(backend, shared=head), StraightAhead()]
     try:
-        measured = measure(open_source(sequence), backend, rate_hz, progress=False, methods=methods)
+        measured = measure(KittiSource(sequence), backend, rate_hz, progress=False, methods=methods)
     except LaposeError as error:
         print(f"{sequence.name} at {rate_hz:g} Hz: {error}", flush=True)
         return None

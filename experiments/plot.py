@@ -26,10 +26,12 @@ def main() -> None:
     for path in sorted((options.output / "results").glob("seed*/*.json")):
         record = json.loads(path.read_text())
         results[record["name"]].append(record)
+    results = dict(sorted(results.items()))
     options.figures.mkdir(parents=True, exist_ok=True)
     plot_pretraining(results, options.figures / "experiments_pretraining.png")
     plot_labels(results, options.figures / "experiments_labels.png")
     print(table(results))
+    print(kitti_table(results))
 
 
 def plot_pretraining(results: Results, path: Path) -> None:
@@ -76,9 +78,9 @@ def plot_labels(results: Results, path: Path) -> None:
 
 
 def table(results: Results) -> str:
-    """A Markdown table: mean over seeds, with the extremes where there are several."""
+    """A Markdown table: mean over seeds and repeats, with the extremes where there are several."""
     keys = ("auc_signed", "ate_m", "median_rotation_error_deg", "median_fov_error_deg")
-    lines = ["| run | seeds | fps | AUC@5 signed | ATE-M (m) | rotation (deg) | fov (deg) |", "| --- " * 7 + "|"]
+    lines = ["| run | runs | fps | AUC@5 signed | ATE-M (m) | rotation (deg) | fov (deg) |", "| --- " * 7 + "|"]
     straight: dict[str, dict] = {}
     for name, records in results.items():
         scored = [record["rendered"] for record in records if "rendered" in record]
@@ -90,6 +92,21 @@ def table(results: Results) -> str:
         cells = [f"{row[key]:.3f}" if key in row else "" for key in keys]
         lines.append(f"| straight ahead, true lengths | | {rate} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def kitti_table(results: Results) -> str:
+    """The same of zero-shot figures, by sequence and rate: of the pose head alone, and of the model as it runs."""
+    keys = ("auc_signed", "median_rotation_error_deg", "median_log_scale_error")
+    lines = ["| run | runs | KITTI | head alone: AUC@5 signed | rotation (deg) | log scale | adjusted: AUC@5 signed |"]
+    lines.append("| --- " * 7 + "|")
+    for name, records in results.items():
+        measured = [record["kitti"] for record in records if "kitti" in record]
+        for at in [at for at, report in (measured[0] if measured else {}).items() if report]:
+            rows = [{row["method"]: row["summary"] for row in reports[at]["rows"]} for reports in measured]
+            cells = [_cell([row["head alone"][key] for row in rows], "{:.3f}".format) for key in keys]
+            cells.append(_cell([row["lapose"]["auc_signed"] for row in rows], "{:.3f}".format))
+            lines.append(f"| {name} | {len(rows)} | {at} | {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def _cell(values: list[float], text: Callable[[float], str]) -> str:

@@ -36,10 +36,16 @@ def test_curves_and_a_table_come_out_of_results(tmp_path: Path, monkeypatch, cap
         (folder / "pretrain_50.json").write_text(json.dumps({"name": "pretrain_50", "curve": curve}))
         for share in (1, 10):
             at = {"model": {k: v + seed for k, v in figures.items()}, "straight": figures}
-            record = {"name": f"frozen_{share}", "rendered": {"4": at, "2": at}}
+            summary = {"auc_signed": 0.2 + seed, "median_rotation_error_deg": 0.3, "median_log_scale_error": 0.1}
+            rows = [{"method": method, "summary": summary} for method in ("head alone", "lapose")]
+            kitti = {"00@4.8": {"rows": rows}, "01@1.9": None}
+            record = {"name": f"frozen_{share}", "rendered": {"4": at, "2": at}, "kitti": kitti}
             (folder / f"frozen_{share}.json").write_text(json.dumps(record))
     monkeypatch.setattr("sys.argv", ["plot", "--output", str(tmp_path), "--figures", str(tmp_path / "docs")])
     plot.main()
     assert (tmp_path / "docs" / "experiments_pretraining.png").stat().st_size > 5000
     assert (tmp_path / "docs" / "experiments_labels.png").stat().st_size > 5000
-    assert "| frozen_10 | 2 | 4 | 1.000 [0.500, 1.500] |" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "| frozen_10 | 2 | 4 | 1.000 [0.500, 1.500] |" in said
+    assert "| frozen_10 | 2 | 00@4.8 | 0.700 [0.200, 1.200] | 0.300 [0.300, 0.300] |" in said
+    assert "01@1.9" not in said
