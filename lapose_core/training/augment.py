@@ -10,6 +10,8 @@ from torch import Tensor
 
 #: Of every so many clips of a batch one has been compressed.
 _COMPRESSED_EVERY = 3
+#: Of a batch's clips, those without weak detail.
+_SMOOTHED_SHARE = 0.4
 #: JPEG's own quantisation of brightness at quality 50, in grey levels.
 _QUANTISATION = [
     [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
@@ -22,7 +24,9 @@ _COSINES = [
 
 
 def augment(frames_BTCHW: Tensor) -> Tensor:
-    """Random exposure, colour, gamma, blur, vignette, windscreen, noise, compression of uint8 clips; float32, 0 to 1.
+    """Random exposure, colour, gamma, blur, smoothing, vignette, windscreen, noise, compression of uint8 clips.
+
+    Returns float32, 0 to 1.
 
     Drawn per clip, with a little flicker per frame, so that brightness alone never tells the motion.
     """
@@ -46,14 +50,38 @@ def augment(frames_BTCHW: Tensor) -> Tensor:
     frames = frames.clamp(1e-4, 1.0) ** uniform(0.7, 1.5, batch, 1, 1, 1, 1)
     blurred = F.avg_pool2d(frames.flatten(0, 1), 3, 1, 1, count_include_pad=False).view_as(frames)
     frames = torch.lerp(frames, blurred, chosen(0.5) * uniform(0.2, 1.0, batch, 1, 1, 1, 1))
+    # Clips come in no order: the first ones are as good as any, and cost what they are. Half of them are smoothed too.
+    compressed = slice(0, batch // _COMPRESSED_EVERY)
+    smoothed = slice(compressed.stop // 2, compressed.stop // 2 + max(1, round(_SMOOTHED_SHARE * batch)))
+    frames[smoothed] = smooth(frames[smoothed], 10.0 ** uniform(-2.2, -1.2, batch, 1, 1, 1, 1)[smoothed])
     frames = frames * _vignette(frames, uniform(0.0, 0.5, batch, 1, 1, 1, 1) * chosen(0.3))
-    frames = frames + windscreen(frames, 10.0 ** uniform(-2.3, -1.3, batch, 1, 1, 1, 1) * chosen(0.3))
-    frames = frames + torch.randn_like(frames) * uniform(0.0, 0.03, batch, 1, 1, 1, 1)
+    frames = frames + windscreen(frames, 10.0 ** uniform(-2.3, -1.3, batch, 1, 1, 1, 1) * chosen(0.4))
+    # What takes the weak detail takes the noise as well.
+    noise = uniform(0.0, 0.03, batch, 1, 1, 1, 1)
+    noise[smoothed] *= 0.2
+    frames = frames + torch.randn_like(frames) * noise
     frames = frames.clamp(0.0, 1.0)
-    # Clips come in no order: the first ones are as good as any, and cost what they are.
-    some = batch // _COMPRESSED_EVERY
-    frames[:some] = compress(frames[:some], 2.0 ** uniform(-2.0, 1.5, some, 1, 1, 1, 1))
+    frames[compressed] = compress(frames[compressed], 2.0 ** uniform(-2.0, 1.5, batch, 1, 1, 1, 1)[compressed])
     return frames
+
+
+def smooth(frames_BTCHW: Tensor, threshold_B1111: Tensor) -> Tensor:
+    """What a camera's noise filter and a video's codec leave of detail: all that is weaker than the threshold goes.
+
+    Edges stay, asphalt does not: near roads look alike everywhere, and what does not move there is no match.
+    """
+    rest, detail = frames_BTCHW.flatten(0, 1), 0
+    threshold = threshold_B1111.expand(-1, frames_BTCHW.shape[1], -1, -1, -1).flatten(0, 1)
+    for size in (5, 17):
+        blurred = rest
+        for _ in range(2):
+            for window in ((1, size), (size, 1)):
+                margin = (window[0] // 2, window[1] // 2)
+                blurred = F.avg_pool2d(blurred, window, 1, margin, count_include_pad=False)
+        fine = rest - blurred
+        detail = detail + fine - fine.clamp(-threshold, threshold)
+        rest = blurred
+    return (rest + detail).view_as(frames_BTCHW)
 
 
 def windscreen(frames_BTCHW: Tensor, strength_B1111: Tensor) -> Tensor:

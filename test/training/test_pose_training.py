@@ -13,7 +13,7 @@ import torch
 from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
-from lapose_core.training.augment import augment, compress, windscreen
+from lapose_core.training.augment import augment, compress, smooth, windscreen
 from lapose_core.training.checkpoint import load_checkpoint
 from lapose_core.training.config import TASKS, PretrainConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import learning_rate
@@ -108,6 +108,16 @@ def test_augmentation_keeps_shape_and_range_and_lights_a_clip_alike() -> None:
     assert seen.max() <= 1
     brightness_BT = seen.mean((2, 3, 4))
     assert (brightness_BT.std(1) < 0.1).all()
+
+
+def test_smoothing_takes_weak_detail_and_keeps_edges() -> None:
+    torch.manual_seed(0)
+    frames = 0.3 + 0.01 * torch.rand(1, 2, 3, 64, 64)
+    frames[..., 32:] += 0.4
+    seen = smooth(frames, torch.full((1, 1, 1, 1, 1), 0.02))
+    assert seen[..., 24:40, 2:12].std() < 0.1 * frames[..., 24:40, 2:12].std()
+    assert (seen[..., 36] - seen[..., 27]).mean() > 0.3
+    assert torch.allclose(smooth(frames, torch.zeros(1, 1, 1, 1, 1)), frames, atol=1e-6)
 
 
 def test_what_is_on_the_windscreen_stands_still() -> None:
