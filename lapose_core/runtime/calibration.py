@@ -76,6 +76,8 @@ class Calibration(StoredConfig):
     def of_model(cls, model_dir: Path) -> Calibration:
         """That of a model folder; one without leaves the variances as they are. Warns where the weights are newer.
 
+        A folder without graphs, which torch runs, does not tell how new its weights are.
+
         Raises LaposeError for a file that is none of this version.
         """
         path = model_dir / CALIBRATION_FILE
@@ -91,7 +93,7 @@ class Calibration(StoredConfig):
                 raise ValueError("numbers that make no covariance")
         except (ValueError, TypeError, KeyError) as error:
             raise LaposeError(f"{path} is no calibration ({error}): write it again with `lapose calibrate`") from None
-        if read.weights != weights_of(model_dir):
+        if weights_of(model_dir) not in ("", read.weights):
             _log.warning("%s was fitted to other weights: write it again with `lapose calibrate`", path)
         return read
 

@@ -71,6 +71,12 @@ def test_every_model_folder_has_its_own(tiny_model_dir: Path, tmp_path: Path, ca
         Calibration.of_model(folder)
     assert "lapose calibrate" in caplog.text
 
+    caplog.clear()
+    (folder / "pose_head.onnx").unlink()  # torch alone runs such a folder
+    with caplog.at_level(logging.WARNING):
+        assert Calibration.of_model(folder) == fitted
+    assert not caplog.text
+
 
 @pytest.mark.parametrize("change", [{"version": 99}, {"factors": [1.0]}, {"slide_tilt": 1.0}, {"unknown": 1}])
 def test_a_calibration_that_is_none_is_refused(change: dict, tmp_path: Path) -> None:
