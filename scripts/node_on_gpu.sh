@@ -2,8 +2,8 @@
 # The node over DDS on a machine with a GPU that has torch, but neither ROS nor a network:
 #
 #   scripts/node_on_gpu.sh pack     # here, with a .venv (setup_environment.sh) of the Python that the other machine has
-#   scripts/node_on_gpu.sh smoke    # there: does everything load, does DDS carry images? 30 seconds
-#   scripts/node_on_gpu.sh run      # there: latency, GPU memory in /diagnostics, the node; six minutes
+#   scripts/node_on_gpu.sh smoke    # there: does everything load, does DDS carry images? half a minute
+#   scripts/node_on_gpu.sh run      # there: latency, the node with its GPU memory by /diagnostics; five minutes
 #
 # FOLDER (.scratch/node_on_gpu) holds what is packed; git ignores it, so that it has to be carried by name. Figures and
 # logs are left in $OUT (build/node_on_gpu).
@@ -88,7 +88,7 @@ PYTHON
 run() {
   unpack
   limited 150 latency python3 -m benchmarks.latency --presets compact --seconds 3 --json "$out/latency.json"
-  limited 240 node python3 -m benchmarks.node --source "$folder/pictures" --seconds 12 --json "$out/node.json"
+  limited 240 node python3 -m benchmarks.node --source "$folder/pictures" --seconds 8 --json "$out/node.json"
 }
 
 case "${1:-}" in

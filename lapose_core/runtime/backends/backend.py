@@ -70,7 +70,7 @@ class Backend(Protocol):
         name: as asked for, of `BACKENDS`.
         config: the model's.
         calibration: of its variances.
-        on_gpu: whether a frame costs the CPU next to nothing.
+        on_gpu: whether the model costs the CPU next to nothing.
     """
 
     name: str
