@@ -12,7 +12,7 @@ from lapose_core.model.config import QUERY_STRIDE, ModelConfig
 _EDGE = 2.0
 #: Pixels a cell's position is off by for each cell of the refinement's spread (1.8 million rendered matches: 0.4 to 1.0
 #: for spreads of 0.75 to 1.4), and the least of it.
-_DEVIATION, _LEAST_DEVIATION = 0.7, 0.35
+_DEVIATION, _LEAST_DEVIATION = 0.7, 0.2
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Correspondences:
             axis: where the optical axis meets the picture, pixels right of and below its middle.
         """
         middle_21 = np.array([[config.image_width / 2], [config.image_height / 2]], np.float32)
-        cells_S2N = np.broadcast_to(_cells(config) - middle_21, (len(matches_S2NC), 2, matches_S2NC.shape[2]))
+        cells_S2N = np.broadcast_to(
+            cells(config.image_width, config.image_height) - middle_21, (len(matches_S2NC), 2, matches_S2NC.shape[2])
+        )
         target_SD2N = matches_S2NC[..., :2].swapaxes(-1, -2) - middle_21
         older_S2M = np.concatenate([cells_S2N, target_SD2N[:, 1]], axis=-1)
         newer_S2M = np.concatenate([target_SD2N[:, 0], cells_S2N], axis=-1)
@@ -56,7 +58,7 @@ class Correspondences:
 
     def half(self, config: ModelConfig) -> Correspondences:
         """Every other cell of either frame, like a chessboard: neighbours say the same, for twice the cost."""
-        column, row = _cells(config) // QUERY_STRIDE
+        column, row = cells(config.image_width, config.image_height) // QUERY_STRIDE
         white_N = (column + row) % 2 == 0
         white_M = np.concatenate([white_N, ~white_N])
         return Correspondences(*(np.ascontiguousarray(value[..., white_M]) for value in vars(self).values()))
@@ -68,8 +70,8 @@ class Correspondences:
         return tuple(np.concatenate([points * scale, ones_S1M], axis=1) for points in (self.older_S2M, self.newer_S2M))
 
 
-def _cells(config: ModelConfig) -> np.ndarray:
-    """(2, N) pixel positions of the cells' centres, row by row."""
-    xs = np.arange(QUERY_STRIDE / 2, config.image_width, QUERY_STRIDE, np.float32)
-    ys = np.arange(QUERY_STRIDE / 2, config.image_height, QUERY_STRIDE, np.float32)
+def cells(width: int, height: int) -> np.ndarray:
+    """(2, N) pixel positions of the cells' centres in a model input of this size, row by row."""
+    xs = np.arange(QUERY_STRIDE / 2, width, QUERY_STRIDE, np.float32)
+    ys = np.arange(QUERY_STRIDE / 2, height, QUERY_STRIDE, np.float32)
     return np.stack(np.meshgrid(xs, ys)).reshape(2, -1)

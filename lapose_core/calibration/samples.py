@@ -13,7 +13,7 @@ from lapose_core.calibration.pictures import spoil
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.calibration import turn_of
-from lapose_core.runtime.estimate import decode_window, view_step
+from lapose_core.runtime.estimate import decode_window, refine_steps, view_step
 from lapose_core.runtime.view import look
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
@@ -96,8 +96,9 @@ def _render(clips: Clips, height: int, width: int) -> np.ndarray:
 def _decoded(
     backend: Backend, frames_THWC: np.ndarray, intervals_S: np.ndarray, truth_S44: np.ndarray, clip: int
 ) -> Samples:
-    views = [look(frame, backend.config) for frame in frames_THWC]
-    features = [backend.tokenize(backend.prepare(frame)) for frame in frames_THWC]
+    prepared = [backend.prepare(frame) for frame in frames_THWC]
+    views = [look(*pair) for pair in zip(frames_THWC, map(backend.picture, prepared), strict=True)]
+    features = [backend.tokenize(frame) for frame in prepared]
     steps = range(len(intervals_S))
     seen = [view_step(views[i], views[i + 1], float(intervals_S[i])) for i in steps]
     if backend.config.context_frames == 2:
@@ -105,6 +106,7 @@ def _decoded(
         inferred = InferredSteps.joined(pairs)
     else:
         inferred = backend.infer_steps(features, intervals_S)
+    inferred = refine_steps(inferred, views)
     decoded = decode_window(backend, inferred, intervals_S)
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     samples = Samples(

@@ -58,6 +58,11 @@ def prepare_frame(image: Image, config: ModelConfig, principal_point: PrincipalP
     return np.ascontiguousarray(small.transpose(2, 0, 1))
 
 
+def grey_of(frame_CHW: np.ndarray) -> np.ndarray:
+    """The model's input in grey, (h, w) uint8."""
+    return cv2.cvtColor(np.ascontiguousarray(frame_CHW.transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
+
+
 def find_crop(width: int, height: int, config: ModelConfig, principal_point: PrincipalPoint = None) -> Crop:
     """The largest part of a width x height image that has the model's aspect and its centre in the principal point.
 

@@ -12,7 +12,7 @@ from lapose_core.adjustment.camera import KnownCamera
 from lapose_core.data.preprocess import source_fov_x
 from lapose_core.data.source import Intrinsics
 from lapose_core.runtime.backends.backend import Backend, Features, InferredSteps
-from lapose_core.runtime.estimate import StepView, estimate_motions, unseen_variance, view_step
+from lapose_core.runtime.estimate import StepView, estimate_motions, refine_steps, unseen_variance, view_step
 from lapose_core.runtime.view import View, look
 
 #: Name of the row of the model that is told the camera.
@@ -122,11 +122,13 @@ class LaPose:
         )
 
     def _look(self, image_HWC: np.ndarray) -> SeenFrame:
-        features = self._backend.tokenize(self._backend.prepare(image_HWC))
-        return SeenFrame(features, look(image_HWC, self._backend.config), image_HWC.shape[:2])
+        prepared = self._backend.prepare(image_HWC)
+        view = look(image_HWC, self._backend.picture(prepared))
+        return SeenFrame(self._backend.tokenize(prepared), view, image_HWC.shape[:2])
 
     def _step(self, previous: SeenFrame, current: SeenFrame, interval_s: float) -> SeenStep:
         inferred = self._backend.infer_steps([previous.features, current.features], np.array([interval_s]))
+        inferred = refine_steps(inferred, [previous.view, current.view])
         return SeenStep(inferred, view_step(previous.view, current.view, interval_s), previous.size_HW)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from lapose_core.adjustment.camera import KnownCamera, seen_through
+from lapose_core.adjustment.refinement import refine_matches
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import make_pose
 from lapose_core.model.config import ModelConfig
@@ -60,6 +62,17 @@ class Motions:
     fov_x_S: np.ndarray
     seen_fov_x_S: np.ndarray
     scale_m: float
+
+
+def refine_steps(inferred: InferredSteps, views: Sequence[View]) -> InferredSteps:
+    """The steps between frames of these views, with their matches moved to where the pictures fit best."""
+    if inferred.matches_S2NC is None:
+        return inferred
+    refined = [
+        refine_matches(matches_2NC, older.picture_HW, newer.picture_HW)
+        for matches_2NC, (older, newer) in zip(inferred.matches_S2NC, pairwise(views), strict=True)
+    ]
+    return inferred._replace(matches_S2NC=np.stack(refined))
 
 
 def view_step(previous: View, current: View, interval_s: float) -> StepView:

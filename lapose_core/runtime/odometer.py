@@ -159,7 +159,7 @@ class Odometer:
         track = self._track_until(frame.stamp_ns)
         prepared = self.backend.prepare(frame.image_HWC, self.config.principal_point)
         features = self.backend.tokenize(prepared)
-        view = look(frame.image_HWC, self.backend.config, self.config.principal_point)
+        view = look(frame.image_HWC, self.backend.picture(prepared))
         window = track.window.extended(features, view, frame.stamp_ns, self.backend.infer_steps)
         if window.inferred is None:
             return replace(track, window=window)
@@ -172,7 +172,7 @@ class Odometer:
         height, width = frame.image_HWC.shape[:2]
         camera = self.config.camera(width, height, self.backend.config)
         unseen_variance_6 = self.config.unseen_variance(1.0)
-        motions = estimate_motions(self.backend, inferred, window.intervals_S, window.views, unseen_variance_6, camera)
+        motions = estimate_motions(self.backend, inferred, window.intervals_S, window.steps, unseen_variance_6, camera)
         fov_x_model, principal_point = float(motions.seen_fov_x_S[-1]), self.config.principal_point
         return Motion(
             stamp_from_ns=window.stamps_ns[-2],

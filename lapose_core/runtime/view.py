@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lapose_core.data.preprocess import Crop, Image, PrincipalPoint, find_crop
-from lapose_core.model.config import ModelConfig
+from lapose_core.data.preprocess import Image
 
 #: Width of a view, pixels: half of what `compact` sees, so that a millimetre of creeping still shows.
 _WIDTH = 240
@@ -36,28 +35,27 @@ class View:
     """What the model sees of an image, small and grey.
 
     Attributes:
-        grey_HW: float32 grey levels, 0 to 255.
+        picture_HW: grey, in the size of the model's input; uint8.
+        grey_HW: smaller; float32 grey levels, 0 to 255.
         sight: share of the picture that can be matched, where slopes stand out against noise; of its left, right or
             lower half, whichever is poorest, times how sharp it is. Near 0.8 in daylight; less in the dark, out of
             focus and where something covers the lens.
         is_blind: too plain to tell a motion.
     """
 
+    picture_HW: np.ndarray
     grey_HW: np.ndarray
     sight: float
     is_blind: bool
 
 
-def look(image: Image, config: ModelConfig, principal_point: PrincipalPoint = None) -> View:
-    """The view of an image that the model has taken; the same for every backend.
-
-    Raises LaposeError where `prepare_frame` does.
-    """
-    crop = find_crop(image.shape[1], image.shape[0], config, principal_point)
-    width = min(_WIDTH, config.image_width)
-    size = width, round(width * config.image_height / config.image_width)
-    grey_HW = _grey(image, crop, size)
-    return View(grey_HW, _sight(grey_HW), is_blind(image))
+def look(image: Image, picture_HW: np.ndarray) -> View:
+    """The view of an image that the model has taken, as `picture_HW` (`Backend.picture`)."""
+    height, width = picture_HW.shape
+    small = min(_WIDTH, width)
+    size = small, round(small * height / width)
+    grey_HW = cv2.resize(picture_HW, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return View(picture_HW, grey_HW, _sight(grey_HW), is_blind(image))
 
 
 def is_blind(image: Image) -> bool:
@@ -71,15 +69,6 @@ def tile_means(picture_HW: np.ndarray) -> np.ndarray:
     """Mean of each tile, (rows, columns); what is left over at the edges is shared out."""
     height, width = picture_HW.shape
     return cv2.resize(picture_HW, (max(1, width // TILE), max(1, height // TILE)), interpolation=cv2.INTER_AREA)
-
-
-def _grey(image: Image, crop: Crop, size: tuple[int, int]) -> np.ndarray:
-    every = max(1, crop.height // (2 * size[1])) | 1
-    top, bottom = crop.top // every, -(-(crop.top + crop.height) // every)
-    pixels = _sparse(image, every)[top:bottom, crop.left : crop.left + crop.width]
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if small.ndim == 3 and small.shape[2] == 3 else small
-    return grey.reshape(size[::-1]).astype(np.float32)
 
 
 def _sparse(image: Image, every: int) -> np.ndarray:

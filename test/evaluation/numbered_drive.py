@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
+from lapose_core.data.preprocess import Image, PrincipalPoint, grey_of, prepare_frame
 from lapose_core.data.source import Frame, Intrinsics, Source
 from lapose_core.geometry import Trajectory, chain_motions, invert_pose, make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig, preset
@@ -60,6 +60,9 @@ class KnowingBackend:
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> np.ndarray:
         return prepare_frame(image, self.config, principal_point)
+
+    def picture(self, frame_CHW: np.ndarray) -> np.ndarray:
+        return grey_of(frame_CHW)
 
     def tokenize(self, frame_CHW: np.ndarray) -> Features:
         self.tokenized += 1

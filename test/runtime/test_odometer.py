@@ -17,9 +17,10 @@ from lapose_core.geometry import make_pose
 from lapose_core.motion import Motion
 from lapose_core.runtime.backends.backend import InferredSteps
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from lapose_core.runtime.estimate import decode_window
+from lapose_core.runtime.estimate import decode_window, refine_steps
 from lapose_core.runtime.odometer import Odometer, OdometerConfig, StaleFrameError
 from lapose_core.runtime.pose_doubt import PoseDoubt
+from lapose_core.runtime.view import look
 
 CLIP_LENGTH = 16
 
@@ -67,9 +68,12 @@ def test_running_frame_by_frame_gives_the_numbers_of_the_whole_window(
     assert motion is not None
 
     window = frames[-CLIP_LENGTH:]
-    features = [backend.tokenize(prepare_frame(frame.image_HWC, backend.config)) for frame in window]
+    prepared = [backend.prepare(frame.image_HWC) for frame in window]
+    features = [backend.tokenize(frame_CHW) for frame_CHW in prepared]
     steps = [backend.infer_steps(features[i : i + 2], np.array([0.25])) for i in range(CLIP_LENGTH - 1)]
-    decoded = decode_window(backend, InferredSteps.joined(steps), np.full(CLIP_LENGTH - 1, 0.25, np.float32))
+    views = [look(frame.image_HWC, backend.picture(seen)) for frame, seen in zip(window, prepared, strict=True)]
+    inferred = refine_steps(InferredSteps.joined(steps), views)
+    decoded = decode_window(backend, inferred, np.full(CLIP_LENGTH - 1, 0.25, np.float32))
 
     expected = make_pose(decoded.translation_S3[-1], decoded.quaternion_S4[-1])
     np.testing.assert_allclose(motion.pose_from_to, expected, atol=1e-6)

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[world]'")
 
+from lapose_core.data.preprocess import grey_of, prepare_frame
 from lapose_core.model.config import preset
 from lapose_core.runtime.stillness import is_still
 from lapose_core.runtime.view import View, look
@@ -24,6 +25,10 @@ COMPACT = preset("compact")
 SLOWED = 20
 
 
+def view_of(image_HWC: np.ndarray) -> View:
+    return look(image_HWC, grey_of(prepare_frame(image_HWC, COMPACT)))
+
+
 def views(clips: Clips, noise: float = 4.0) -> Iterator[list[View]]:
     """What a noisy camera with changing exposure and JPEG shows of each clip."""
     rng = np.random.default_rng(0)
@@ -33,7 +38,7 @@ def views(clips: Clips, noise: float = 4.0) -> Iterator[list[View]]:
             exposed = frame_CHW.transpose(1, 2, 0) * rng.uniform(0.97, 1.03)
             noisy = np.clip(exposed + rng.normal(0, noise, exposed.shape), 0, 255).astype(np.uint8)
             packed = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
-            seen.append(look(cv2.imdecode(packed, cv2.IMREAD_COLOR), COMPACT))
+            seen.append(view_of(cv2.imdecode(packed, cv2.IMREAD_COLOR)))
         yield seen
 
 
@@ -61,7 +66,7 @@ def test_creeping_is_never_taken_for_standing(bonnet_share: float) -> None:
 
 def test_pictures_without_anything_to_hold_on_to_tell_nothing() -> None:
     rng = np.random.default_rng(0)
-    grey = look(np.full((224, 480, 3), 128, np.uint8), COMPACT)
-    noise = [look(rng.integers(0, 256, (224, 480, 3), np.uint8), COMPACT) for _ in range(2)]
+    grey = view_of(np.full((224, 480, 3), 128, np.uint8))
+    noise = [view_of(rng.integers(0, 256, (224, 480, 3), np.uint8)) for _ in range(2)]
     assert not is_still(grey, grey, 0.25)
     assert not is_still(*noise, 0.25)

@@ -99,7 +99,7 @@ def test_work_of_a_frame_is_that_of_one_frame(backend: OnnxRuntimeBackend, frame
 
     class Counting:
         config, calibration = backend.config, backend.calibration
-        prepare = staticmethod(backend.prepare)
+        prepare, picture = staticmethod(backend.prepare), staticmethod(backend.picture)
 
         def __getattr__(self, name: str) -> Callable:
             def call(*arguments: object) -> object:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from lapose_core.data.preprocess import Image, PrincipalPoint, prepare_frame
+from lapose_core.data.preprocess import Image, PrincipalPoint, grey_of, prepare_frame
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.calibration import Calibration
 
@@ -81,6 +81,9 @@ class Backend(Protocol):
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
         """The model's input from a source's image; see `prepare_frame`."""
 
+    def picture(self, frame_CHW: PreparedFrame) -> np.ndarray:
+        """The same in grey, (H, W) uint8, on the CPU."""
+
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         """Features of one frame, from `prepare` or as a numpy array."""
 
@@ -105,6 +108,9 @@ class GraphBackend:
 
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
         return prepare_frame(image, self.config, principal_point)
+
+    def picture(self, frame_CHW: PreparedFrame) -> np.ndarray:
+        return grey_of(frame_CHW)
 
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         return self._tokenizer({"frame_1CHW": self._enter(frame_CHW)[None]})

@@ -26,6 +26,9 @@ class RecomputingBackend:
     def prepare(self, image: Image, principal_point: PrincipalPoint = None) -> PreparedFrame:
         return self._backend.prepare(image, principal_point)
 
+    def picture(self, frame_CHW: PreparedFrame) -> np.ndarray:
+        return self._backend.picture(frame_CHW)
+
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         return {"frame": frame_CHW}
 

@@ -44,6 +44,14 @@ class TensorBackend(GraphBackend):
             return self._preparer(image, principal_point)
 
     @torch.inference_mode()
+    def picture(self, frame_CHW: PreparedFrame) -> np.ndarray:
+        if not isinstance(frame_CHW, Tensor):
+            return super().picture(frame_CHW)
+        with torch.cuda.stream(self._stream):
+            red, green, blue = frame_CHW.float()
+            return (0.299 * red + 0.587 * green + 0.114 * blue).round().to(torch.uint8).cpu().numpy()
+
+    @torch.inference_mode()
     def tokenize(self, frame_CHW: PreparedFrame) -> Features:
         with torch.cuda.stream(self._stream):
             features = super().tokenize(frame_CHW)
