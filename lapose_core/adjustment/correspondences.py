@@ -57,7 +57,7 @@ class Correspondences:
         )
 
     def half(self, config: ModelConfig) -> Correspondences:
-        """Every other cell of either frame, like a chessboard: neighbours say the same, for twice the cost."""
+        """Every other cell, like a chessboard: neighbours say the same, for twice the cost."""
         column, row = cells(config.image_width, config.image_height) // QUERY_STRIDE
         white_N = (column + row) % 2 == 0
         white_M = np.concatenate([white_N, ~white_N])

@@ -6,7 +6,9 @@ wherever the point is. Each step has five unknowns; the focal length and the opt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from lapose_core.geometry import rotation_from_vector
 
 #: Deviations at which a match starts to count as an outlier (Geman-McClure), one after the other.
 _SCALES = (3.0, 2.0, 1.5, 1.5)
+#: Of these, so many of the last for a fit that goes on.
+_AGAIN = 2
 #: So many matches count as one: neighbours err together.
 _ALIKE = 5.0
 #: A prior that is off by more than about so many squared deviations (of rotation, of direction) gives way.
@@ -47,20 +51,47 @@ class EpipolarFit:
 
     Attributes:
         rotation_S33: of the newer frame's camera in the older one's axes.
-        direction_S3: of travel, unit, in the older camera's axes.
-        seen_S3: the same before the optical axis was moved: what fits the matches where the axis is the middle's.
+        seen_S3: directions of travel, unit, in the older camera's axes, if the optical axis is where it was believed.
+        axis_2: slopes by which it is off that, right and down.
         focal: pixels of the model's input.
-        covariance_S55: of the rotation (rotation vector in the newer camera's axes) and of the direction along
-            `across_S23`, radians squared.
         across_S23: two unit vectors square to each direction.
+        equations: at the minimum. The steps' own unknowns are the rotation (rotation vector in the newer camera's axes)
+            and the direction along `across_S23`, radians; in common are the axis and the focal length's logarithm.
     """
 
     rotation_S33: np.ndarray
-    direction_S3: np.ndarray
     seen_S3: np.ndarray
+    axis_2: np.ndarray
     focal: float
-    covariance_S55: np.ndarray
     across_S23: np.ndarray
+    equations: NormalEquations
+
+    @property
+    def direction_S3(self) -> np.ndarray:
+        """Of travel, unit, in the older camera's axes."""
+        return _moved_axis(self.seen_S3, self.axis_2)
+
+    @property
+    def covariance_S55(self) -> np.ndarray:
+        """Of rotation and direction of travel, as the steps' own unknowns."""
+        return self.equations.covariance(_by_axis(self.seen_S3, self.across_S23))
+
+    @cached_property
+    def _by_focal(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.equations.by_last()
+
+    def through(self, longer: float) -> EpipolarFit:
+        """What fits the same matches, to first order, if the focal length's logarithm is more by that."""
+        by_focal_S5, axis_by_focal_2 = self._by_focal
+        step_S5 = longer * by_focal_S5
+        moved_S3 = (step_S5[:, None, 3:] @ self.across_S23)[:, 0]
+        return replace(
+            self,
+            rotation_S33=self.rotation_S33 @ rotation_from_vector(step_S5[:, :3]),
+            seen_S3=_unit(self.seen_S3 + moved_S3),
+            axis_2=self.axis_2 + longer * axis_by_focal_2,
+            focal=self.focal * math.exp(longer),
+        )
 
 
 def fit_epipolar(
@@ -71,6 +102,7 @@ def fit_epipolar(
     focal: float,
     width: int,
     doubt: CameraDoubt,
+    start: EpipolarFit | None = None,
 ) -> EpipolarFit:
     """Fit the motions to the matches.
 
@@ -84,12 +116,17 @@ def fit_epipolar(
         focal: pixels, believed beforehand.
         width: of the model's input, pixels.
         doubt: of focal length and optical axis.
+        start: from where to go on; by default from what is believed.
     """
     belief = _Belief(
         rotation_S33, direction_S3, variance_S6, np.array([*np.multiply(doubt.axis, width / focal), doubt.focal])
     )
     common_3 = np.zeros(3)  # optical axis (x, y) as slopes, logarithm of the focal length over that believed
-    for scale in _SCALES:
+    scales = _SCALES
+    if start is not None:
+        rotation_S33, direction_S3, scales = start.rotation_S33, start.seen_S3, _SCALES[-_AGAIN:]
+        common_3 = np.array([*start.axis_2, math.log(start.focal / focal)])
+    for scale in scales:
         across_S23 = _across(direction_S3)
         equations = _measured(found, rotation_S33, direction_S3, across_S23, focal * float(np.exp(common_3[2])), scale)
         equations += belief.equations(rotation_S33, direction_S3, across_S23, common_3)
@@ -97,14 +134,7 @@ def fit_epipolar(
         common_3 = common_3 + common_step_3
         rotation_S33 = rotation_S33 @ rotation_from_vector(step_S5[:, :3])
         direction_S3 = _unit(direction_S3 + (step_S5[:, None, 3:] @ across_S23)[:, 0])
-    return EpipolarFit(
-        rotation_S33,
-        _moved_axis(direction_S3, common_3),
-        direction_S3,
-        focal * float(np.exp(common_3[2])),
-        equations.covariance(_by_axis(direction_S3, across_S23)),
-        across_S23,
-    )
+    return EpipolarFit(rotation_S33, direction_S3, common_3[:2], focal * math.exp(common_3[2]), across_S23, equations)
 
 
 @dataclass(frozen=True)
@@ -120,7 +150,7 @@ class _Belief:
         self, rotation_S33: np.ndarray, direction_S3: np.ndarray, across_S23: np.ndarray, common_3: np.ndarray
     ) -> NormalEquations:
         turned_S3 = _vee(self.rotation_S33.swapaxes(-1, -2) @ rotation_S33)
-        tilted_S2 = (across_S23 @ (_moved_axis(direction_S3, common_3) - self.direction_S3)[..., None])[..., 0]
+        tilted_S2 = (across_S23 @ (_moved_axis(direction_S3, common_3[:2]) - self.direction_S3)[..., None])[..., 0]
         off_S5 = np.concatenate([turned_S3, tilted_S2], axis=-1)
         turn_variance_S3 = (self.variance_S6[:, 3:] + _LEAST_TURN**2) * _ROTATION_SHARE**2
         tilt_variance_S2 = (across_S23**2 @ self.variance_S6[:, :3, None])[..., 0] + _LEAST_TILT**2
@@ -155,8 +185,8 @@ def _measured(
     essential_S33 = _hat(direction_S3) @ rotation_S33
     plane_S3M = essential_S33 @ newer_S3M  # older . plane = 0
     back_S3M = essential_S33.swapaxes(-1, -2) @ older_S3M
-    off_SM = _dot(older_S3M, plane_S3M)
-    square_SM = _dot(plane_S3M[:, :2], plane_S3M[:, :2]) + _dot(back_S3M[:, :2], back_S3M[:, :2]) + np.float32(1e-18)
+    off_SM = dot(older_S3M, plane_S3M)
+    square_SM = dot(plane_S3M[:, :2], plane_S3M[:, :2]) + dot(back_S3M[:, :2], back_S3M[:, :2]) + np.float32(1e-18)
     unit_SM = np.float32(focal) / (np.sqrt(square_SM) * found.deviation_SM)
 
     jacobian_S6M = np.empty((len(off_SM), 6, off_SM.shape[1]), np.float32)
@@ -183,10 +213,10 @@ def _measured(
     )
 
 
-def _moved_axis(direction_S3: np.ndarray, common_3: np.ndarray) -> np.ndarray:
+def _moved_axis(direction_S3: np.ndarray, axis_2: np.ndarray) -> np.ndarray:
     """The directions as they are where the optical axis is off the picture's middle by such slopes."""
     moved_S3 = direction_S3.copy()
-    moved_S3[:, :2] -= common_3[:2] * direction_S3[:, 2:]
+    moved_S3[:, :2] -= axis_2 * direction_S3[:, 2:]
     return _unit(moved_S3)
 
 
@@ -226,5 +256,5 @@ def _cross(a_S3M: np.ndarray, b_S3M: np.ndarray) -> np.ndarray:
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
 
 
-def _dot(a_SCM: np.ndarray, b_SCM: np.ndarray) -> np.ndarray:
+def dot(a_SCM: np.ndarray, b_SCM: np.ndarray) -> np.ndarray:
     return np.einsum("scm,scm->sm", a_SCM, b_SCM)

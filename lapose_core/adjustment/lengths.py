@@ -6,17 +6,20 @@ What the steps are together, no picture tells: that is the pose head's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from lapose_core.adjustment.correspondences import Correspondences
-from lapose_core.adjustment.epipolar import EpipolarFit
+from lapose_core.adjustment.epipolar import EpipolarFit, dot
 
 #: Standard deviation of the head's step lengths beside each other, as a share of them.
 _BELIEVED = 0.08
 #: So many cells count as one: neighbours err together.
 _ALIKE = 10.0
-#: What cells differ by beyond their noise, as a share; deviations at which they start to count as outliers.
-_DIFFERENT, _SCALES = 0.03, (6.0, 4.0, 3.0, 2.0, 2.0, 2.0)
+#: Deviations at which cells start to count as outliers, one after the other.
+_SCALES = (6.0, 4.0, 3.0, 2.0, 2.0, 2.0)
 #: Deviations by which a point may be off its epipolar line; fewest good cells of a frame.
 _OFF_LINE, _FEWEST = 3.0, 20
 #: A direction is the wrong way round where so few of the points lie ahead of the camera.
@@ -35,17 +38,54 @@ def facing(found: Correspondences, fit: EpipolarFit) -> np.ndarray:
     return np.where((count_S >= _FEWEST) & (ahead_S < _BEHIND), -1.0, 1.0)
 
 
-def chain_lengths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Step lengths that the depths agree with, and the standard deviations (S,) of their logarithms beside each other.
+@dataclass(frozen=True)
+class Sights:
+    """The N cells of each frame between two steps (J of them), seen from the older frame and from the newer one.
 
-    Args:
-        found, fit: of the same S steps.
-        length_S: the head's, metres, positive.
+    Attributes:
+        before_JN, after_JN: lengths of the step before, and of the step after, by depth; negative behind the camera.
+        before_deviation_JN, after_deviation_JN: standard deviations of these.
+        inside_JN: whether the cell is in both other pictures.
+        seen_JN: whether it is also near its epipolar lines there.
     """
-    steps, cells = len(length_S), found.weight_SM.shape[-1] // 2
-    believed_S = np.log(length_S)
+
+    before_JN: np.ndarray
+    after_JN: np.ndarray
+    before_deviation_JN: np.ndarray
+    after_deviation_JN: np.ndarray
+    inside_JN: np.ndarray
+    seen_JN: np.ndarray
+    #: What depths differ by beyond their noise, as a share.
+    DIFFERENT: ClassVar[float] = 0.03
+
+    @property
+    def good_JN(self) -> np.ndarray:
+        return self.seen_JN & (self.before_JN > 0) & (self.after_JN > 0)
+
+    def log_ratio(self, expected_J1: np.ndarray, scales: tuple[float, ...] = _SCALES) -> tuple[np.ndarray, np.ndarray]:
+        """(J, 1) logarithm of how long the step after is over that before, robustly; starts from what is expected.
+
+        And the inverse (J, 1) of its variance if all cells were independent.
+        """
+        good_JN = self.good_JN
+        before_JN, after_JN = np.where(good_JN, self.before_JN, 1.0), np.where(good_JN, self.after_JN, 1.0)
+        # Noise by what both sightings together say of the depth: by each one's own, the nearer of the two would win.
+        ratio_JN, half_J1 = np.log(after_JN / before_JN), np.exp(0.5 * expected_J1)
+        nearness_JN = np.sqrt(before_JN * after_JN)
+        variance_JN = (self.before_deviation_JN * half_J1 / nearness_JN) ** 2
+        variance_JN += (self.after_deviation_JN / half_J1 / nearness_JN) ** 2 + self.DIFFERENT**2
+        for scale in scales:
+            surprise_JN = (ratio_JN - expected_J1) ** 2 / variance_JN
+            weight_JN = good_JN / variance_JN / (1 + surprise_JN / scale**2) ** 2
+            total_J1 = np.maximum(weight_JN.sum(-1, keepdims=True), 1e-9)
+            expected_J1 = (weight_JN * ratio_JN).sum(-1, keepdims=True) / total_J1
+        return expected_J1, total_J1
+
+
+def sight_twice(found: Correspondences, fit: EpipolarFit) -> Sights:
+    """The cells between the S steps of a fit, J = S - 1."""
+    cells = found.weight_SM.shape[-1] // 2
     older_S3M, newer_S3M = found.rays(fit.focal)
-    # Of the frame between two steps: seen from the older one by the step before, from the newer one by the step after.
     before = Correspondences(*(value[:-1, ..., cells:] for value in vars(found).values()))
     after = Correspondences(*(value[1:, ..., :cells] for value in vars(found).values()))
     back = (fit.rotation_S33[:-1], fit.seen_S3[:-1])
@@ -56,22 +96,22 @@ def chain_lengths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray
     nearness_a, deviation_a, off_a = _inverse_depth(
         older_S3M[1:, :, :cells], newer_S3M[1:, :, :cells], *forth, after, fit.focal
     )
-    good = (before.weight_SM > 0) & (after.weight_SM > 0) & (off_b < _OFF_LINE) & (off_a < _OFF_LINE)
-    good &= (nearness_b > 0) & (nearness_a > 0)
-    nearness_b, nearness_a = np.where(good, nearness_b, 1.0), np.where(good, nearness_a, 1.0)
+    inside = (before.weight_SM > 0) & (after.weight_SM > 0)
+    seen = inside & (off_b < _OFF_LINE) & (off_a < _OFF_LINE)
+    return Sights(nearness_b, nearness_a, deviation_b, deviation_a, inside, seen)
 
-    # Noise by what both sightings together say of the depth: by each one's own, the nearer of the two would win.
-    ratio_JN, expected_J1 = np.log(nearness_a / nearness_b), np.diff(believed_S)[:, None]
-    nearness_JN, half_J1 = np.sqrt(nearness_a * nearness_b), np.exp(0.5 * expected_J1)
-    variance_JN = (deviation_b * half_J1 / nearness_JN) ** 2 + (deviation_a / half_J1 / nearness_JN) ** 2
-    variance_JN = variance_JN + _DIFFERENT**2
-    for scale in _SCALES:
-        surprise_JN = (ratio_JN - expected_J1) ** 2 / variance_JN
-        weight_JN = good / variance_JN / (1 + surprise_JN / scale**2) ** 2
-        total_J1 = np.maximum(weight_JN.sum(-1, keepdims=True), 1e-9)
-        expected_J1 = (weight_JN * ratio_JN).sum(-1, keepdims=True) / total_J1
 
-    told_J = np.where(good.sum(-1) >= _FEWEST, total_J1[:, 0] / _ALIKE, 0.0)
+def chain_lengths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Step lengths that the depths agree with, and the standard deviations (S,) of their logarithms beside each other.
+
+    Args:
+        found, fit: of the same S steps.
+        length_S: the head's, metres, positive.
+    """
+    believed_S, sights = np.log(length_S), sight_twice(found, fit)
+    expected_J1, total_J1 = sights.log_ratio(np.diff(believed_S)[:, None])
+    told_J = np.where(sights.good_JN.sum(-1) >= _FEWEST, total_J1[:, 0] / _ALIKE, 0.0)
+    steps = len(length_S)
     difference_JS = np.diff(np.eye(steps), axis=0)
     information_SS = np.eye(steps) / _BELIEVED**2 + (difference_JS.T * told_J) @ difference_JS
     logarithm_S = np.linalg.solve(
@@ -101,12 +141,14 @@ def _inverse_depth(
         rotation_S33, shift_S3: carry points of the first into the other, their depths in lengths of the shift.
         found: deviations of the points.
     """
-    turned_S3M = rotation_S33 @ ray_S3M.astype(float)
+    rotation_S33, shift_S3 = rotation_S33.astype(np.float32), shift_S3.astype(np.float32)
+    turned_S3M = rotation_S33 @ ray_S3M
     parallax_S2M = other_S3M[:, :2] * shift_S3[:, 2:, None] - shift_S3[:, :2, None]
     off_S2M = turned_S3M[:, :2] - other_S3M[:, :2] * turned_S3M[:, 2:]
-    square_SM = (parallax_S2M**2).sum(1) + 1e-12
-    inverse_SM = (parallax_S2M * off_S2M).sum(1) / square_SM
-    beside_SM = np.sqrt(((off_S2M - inverse_SM[:, None] * parallax_S2M) ** 2).sum(1))
-    ahead_SM = np.maximum(turned_S3M[:, 2] + inverse_SM * shift_S3[:, 2:], 0.2)
-    noise_SM = found.deviation_SM / focal * ahead_SM
+    square_SM = dot(parallax_S2M, parallax_S2M) + np.float32(1e-12)
+    inverse_SM = dot(parallax_S2M, off_S2M) / square_SM
+    off_S2M -= inverse_SM[:, None] * parallax_S2M
+    beside_SM = np.sqrt(dot(off_S2M, off_S2M))
+    ahead_SM = np.maximum(turned_S3M[:, 2] + inverse_SM * shift_S3[:, 2:], np.float32(0.2))
+    noise_SM = found.deviation_SM * ahead_SM / np.float32(focal)
     return inverse_SM, noise_SM / np.sqrt(square_SM), beside_SM / noise_SM

@@ -33,6 +33,13 @@ class NormalEquations:
         common_3 = -np.linalg.solve(self._reduced(carried_S53), gradient_3)
         return -(alone_S51[..., 0] + carried_S53 @ common_3), common_3
 
+    def by_last(self) -> tuple[np.ndarray, np.ndarray]:
+        """How the minimum over all other unknowns follows the last common one: (S, 5) the own ones, (2,) the common."""
+        carried_S53 = np.linalg.solve(self.own_S55, self.mixed_S53)
+        reduced_33 = self._reduced(carried_S53)
+        common_3 = np.append(-np.linalg.solve(reduced_33[:2, :2], reduced_33[:2, 2]), 1.0)
+        return -(carried_S53 @ common_3), common_3[:2]
+
     def covariance(self, by_common_S53: np.ndarray) -> np.ndarray:
         """Covariance (S, 5, 5) of own unknowns + `by_common_S53` @ common ones."""
         carried_S53 = np.linalg.solve(self.own_S55, self.mixed_S53)

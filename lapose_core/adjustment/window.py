@@ -10,8 +10,9 @@ import numpy as np
 from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
+from lapose_core.adjustment.focal import believe, compare_depths
 from lapose_core.adjustment.lengths import chain_lengths, facing
-from lapose_core.geometry import make_pose, quaternion_of
+from lapose_core.geometry import make_pose, quaternion_of, rotation_angle
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.backend import DecodedMotions
 
@@ -21,6 +22,12 @@ _SHORTEST_STEP = 0.05
 _HEAD_SHARE = 0.4
 #: Of a calibrated camera: of the focal length's logarithm, and of the axis in widths of the model's input.
 _KNOWN_FOCAL, _KNOWN_AXIS = 0.003, (0.002, 0.002)
+#: The same of one that depths are compared through: as good as fixed.
+_FIXED_FOCAL = 1e-4
+#: Radians: a window that turns less in all tells no focal length, and takes half the time.
+_TELLING_TURN = 0.2
+#: So far beside the head's focal length (logarithm), then beside the one found, depths are compared.
+_REACHES = (0.1, 0.08)
 _UNKNOWN = KnownCamera()
 
 
@@ -42,30 +49,13 @@ def adjust_window(
     Returns:
         The motions, with variances of what is left.
     """
-    if camera.focal is not None:
-        decoded = seen_through(decoded, camera.focal, config)
-    length_S = np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), 1e-6)
-    direction_S3 = decoded.translation_S3 / length_S[:, None]
-    reach_S = np.maximum(length_S, _SHORTEST_STEP)
-    believed_S6 = decoded.variance_S6 / np.repeat(np.stack([reach_S**2, np.ones_like(reach_S)], axis=-1), 3, axis=-1)
     found = Correspondences.of_matches(matches_S2NC, config, camera.axis or (0.0, 0.0))
-    focal = focal_of(decoded, config)
-    fit = fit_epipolar(
-        found.half(config),
-        make_pose(decoded.translation_S3, decoded.quaternion_S4)[:, :3, :3],
-        direction_S3,
-        believed_S6,
-        focal,
-        config.image_width,
-        CameraDoubt(
-            CameraDoubt.focal if camera.focal is None else _KNOWN_FOCAL,
-            CameraDoubt.axis if camera.axis is None else _KNOWN_AXIS,
-        ),
-    )
-    facing_S1 = facing(found, fit)[:, None]
-    fit = replace(fit, direction_S3=fit.direction_S3 * facing_S1, seen_S3=fit.seen_S3 * facing_S1)
+    fit, decoded = _fit(decoded, found, config, camera)
+    reach_S = _reach(decoded)
+    fit = replace(fit, seen_S3=fit.seen_S3 * facing(found, fit)[:, None])
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
-    length_S = length_S * (chained_S / reach_S) * (fit.focal / focal) ** SCALE_BY_FOCAL
+    length_S = np.linalg.norm(decoded.translation_S3, axis=-1) * (chained_S / reach_S)
+    length_S *= (fit.focal / focal_of(decoded, config)) ** SCALE_BY_FOCAL
     fov_x = 2 * math.atan(0.5 * config.image_width / fit.focal)
     return DecodedMotions(
         fit.direction_S3 * length_S[:, None],
@@ -74,6 +64,56 @@ def adjust_window(
         np.full_like(decoded.fov_x_S, fov_x),
         float(np.mean(length_S)),
     )
+
+
+def _fit(
+    decoded: DecodedMotions, found: Correspondences, config: ModelConfig, camera: KnownCamera
+) -> tuple[EpipolarFit, DecodedMotions]:
+    """What fits the matches, and the head's motions through a camera of the focal length that the fit started from."""
+    half = found.half(config)
+    if camera.focal is not None:
+        seen = seen_through(decoded, camera.focal, config)
+        return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen
+    turn = float(rotation_angle(make_pose(decoded.translation_S3, decoded.quaternion_S4)).sum())
+    if turn < _TELLING_TURN:
+        return _fit_through(decoded, half, config, camera, CameraDoubt.focal), decoded
+    seen, fit, told = decoded, None, 0.0
+    for reach in _REACHES:
+        fit = _fit_through(seen, half, config, camera, _FIXED_FOCAL, fit)
+        step, information = compare_depths(found, fit, _reach(seen), reach)
+        told, fit = told + step, fit.through(step)
+        seen = seen_through(decoded, fit.focal, config)
+    seen = seen_through(decoded, focal_of(decoded, config) * math.exp(believe(told, information)), config)
+    return _fit_through(seen, half, config, camera, CameraDoubt.focal), seen
+
+
+def _fit_through(
+    decoded: DecodedMotions,
+    found: Correspondences,
+    config: ModelConfig,
+    camera: KnownCamera,
+    focal_doubt: float,
+    start: EpipolarFit | None = None,
+) -> EpipolarFit:
+    """Rotations and directions that fit the matches, and the focal length as far as it is doubted."""
+    reach_S = _reach(decoded)
+    believed_S6 = decoded.variance_S6 / np.repeat(np.stack([reach_S**2, np.ones_like(reach_S)], axis=-1), 3, axis=-1)
+    length_S = np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), 1e-6)
+    return fit_epipolar(
+        found,
+        make_pose(decoded.translation_S3, decoded.quaternion_S4)[:, :3, :3],
+        decoded.translation_S3 / length_S[:, None],
+        believed_S6,
+        focal_of(decoded, config),
+        config.image_width,
+        CameraDoubt(focal_doubt, CameraDoubt.axis if camera.axis is None else _KNOWN_AXIS),
+        start,
+    )
+
+
+def _reach(decoded: DecodedMotions) -> np.ndarray:
+    """(S,) the head's step lengths, metres, never so short that they have no direction."""
+    return np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), _SHORTEST_STEP)
 
 
 def _variances(fit: EpipolarFit, reach_S: np.ndarray, log_deviation_S: np.ndarray) -> np.ndarray:

@@ -105,15 +105,22 @@ def test_matches_make_rotation_direction_and_lengths_better(seed: int) -> None:
     assert after[2] < max(0.5 * before[2], 0.02)
 
 
-def test_a_bend_tells_the_field_of_view() -> None:
-    truth = 2 * np.arctan(240 / 400)
-    off = []
-    for seed in range(8):
-        seen = drive(seed, turn=0.3)
-        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, AXIS_KNOWN)
-        off.append([abs(answer.fov_x_S[0] - truth) for answer in (seen.guess, adjusted)])
-    before, after = np.mean(off, axis=0)
-    assert after < 0.4 * before
+@pytest.mark.parametrize("turn", [0.08, 0.3])
+@pytest.mark.parametrize("off", [-0.15, 0.15])
+def test_a_bend_tells_a_focal_length_that_the_head_has_wrong(off: float, turn: float) -> None:
+    left = []
+    for seed in range(6):
+        seen = drive(seed, turn=turn)
+        wrong = replace(seen.guess, fov_x_S=np.full(STEPS, 2 * np.arctan(240 / (400 * np.exp(off)))))
+        left.append(abs(np.log(focal_of(adjust_window(wrong, seen.matches_S2NC, CONFIG), CONFIG) / 400)))
+    assert np.mean(left) < 0.5 * abs(off)
+
+
+def test_straight_ahead_nothing_tells_the_focal_length_and_the_heads_stays() -> None:
+    for seed in range(4):
+        seen = drive(seed, turn=0.001)
+        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG)
+        assert focal_of(adjusted, CONFIG) == pytest.approx(focal_of(seen.guess, CONFIG), rel=0.06)
 
 
 def test_a_known_focal_length_and_axis_are_better_than_guessed_ones() -> None:
