@@ -21,20 +21,26 @@ class CalibrationSummary:
     Attributes:
         path: the file written.
         calibration: what is in it.
-        before, after: coverage without and with it.
+        before, after, known_camera: coverage without it, with it, and with it where the camera is known.
     """
 
     path: Path
     calibration: Calibration
     before: Coverage
     after: Coverage
+    known_camera: Coverage
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: fitted to {self.after.steps} steps; % of their errors inside, before -> after"]
+        lines = [
+            f"{self.path}: fitted to {self.after.steps} steps; % of their errors inside, before -> after (camera known)"
+        ]
         for part in ("motion", "translation", "rotation"):
-            shares = zip(NOMINAL, getattr(self.before, part), getattr(self.after, part), strict=True)
+            shares = zip(
+                NOMINAL, *(getattr(each, part) for each in (self.before, self.after, self.known_camera)), strict=True
+            )
             lines.append(
-                f"{part:12s}" + "   ".join(f"{100 * n:g} %: {100 * b:.1f} -> {100 * a:.1f}" for n, b, a in shares)
+                f"{part:12s}"
+                + "   ".join(f"{100 * n:g} %: {100 * b:.1f} -> {100 * a:.1f} ({100 * k:.1f})" for n, b, a, k in shares)
             )
         return "\n".join(lines)
 
@@ -45,14 +51,22 @@ def calibrate(
     """Fit a model's calibration on rendered clips, and write it into its folder.
 
     Half of the clips are as a good camera gives them; the rest are dark, blurred, noisy or partly covered. Every tenth
-    is slower, and every tenth faster, than those of training.
+    is slower, and every tenth faster, than those of training. Cameras that are known have numbers of their own.
 
     Raises LaposeError for too few clips, or a model that cannot run here.
     """
     if clips < LEAST_CLIPS:
         raise LaposeError(f"{clips} clips are too few to calibrate with: give {LEAST_CLIPS} or more")
-    samples = draw_samples(open_backend(model_dir, backend), clips, seed, progress=progress)
-    calibration = replace(fit_calibration(samples), weights=weights_of(model_dir))
+    samples, told = draw_samples(open_backend(model_dir, backend), clips, seed, progress=progress)
+    weights = weights_of(model_dir)
+    known_camera = replace(fit_calibration(told), weights=weights)
+    calibration = replace(fit_calibration(samples), known_camera=known_camera, weights=weights)
     path = model_dir / CALIBRATION_FILE
     write_atomically(path, calibration.save)
-    return CalibrationSummary(path, calibration, coverage_of(Calibration(), samples), coverage_of(calibration, samples))
+    return CalibrationSummary(
+        path,
+        calibration,
+        coverage_of(Calibration(), samples),
+        coverage_of(calibration, samples),
+        coverage_of(known_camera, told),
+    )

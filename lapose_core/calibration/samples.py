@@ -9,7 +9,9 @@ import numpy as np
 from tqdm import tqdm
 from typing_extensions import Self
 
+from lapose_core.adjustment.camera import KnownCamera
 from lapose_core.calibration.pictures import spoil
+from lapose_core.evaluation.clips import drawn_intrinsics
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.calibration import turn_of
@@ -52,8 +54,12 @@ class Samples:
         return Samples(*(getattr(self, item.name)[mask_S] for item in fields(self)))
 
 
-def draw_samples(backend: Backend, clips: int, seed: int, *, spoilt: bool = True, progress: bool = True) -> Samples:
+def draw_samples(
+    backend: Backend, clips: int, seed: int, *, spoilt: bool = True, progress: bool = True
+) -> tuple[Samples, Samples]:
     """Draw so many rendered clips and decode them; the same seed gives the same clips.
+
+    Returns the samples of a model that knows nothing of the camera, and of one that is told.
 
     Args:
         spoilt: spoil the pictures, and go beyond the rates and speeds of training; else both are as in training.
@@ -69,10 +75,13 @@ def draw_samples(backend: Backend, clips: int, seed: int, *, spoilt: bool = True
             if spoilt:
                 frames_THWC = spoil(rng, frames_THWC)
             intervals_S = (drawn.intervals_BS[place] / faster).astype(np.float32)
+            camera = drawn_intrinsics(drawn.cameras_BTC[place, 0], config.image_height, config.image_width)
+            told = KnownCamera.of_source(camera, config)
             parts.append(
-                _decoded(backend, frames_THWC, intervals_S, drawn.motions_BS44[place], number * _BLOCK + place)
+                _decoded(backend, frames_THWC, intervals_S, drawn.motions_BS44[place], number * _BLOCK + place, told)
             )
-    return Samples.joined(parts)
+    unknown, known = (Samples.joined(list(samples)) for samples in zip(*parts, strict=True))
+    return unknown, known
 
 
 def _blocks(rng: np.random.Generator, clips: int, frames: int, spoilt: bool) -> Iterator[tuple[Clips, float]]:
@@ -94,8 +103,13 @@ def _render(clips: Clips, height: int, width: int) -> np.ndarray:
 
 
 def _decoded(
-    backend: Backend, frames_THWC: np.ndarray, intervals_S: np.ndarray, truth_S44: np.ndarray, clip: int
-) -> Samples:
+    backend: Backend,
+    frames_THWC: np.ndarray,
+    intervals_S: np.ndarray,
+    truth_S44: np.ndarray,
+    clip: int,
+    told: KnownCamera,
+) -> tuple[Samples, ...]:
     prepared = [backend.prepare(frame) for frame in frames_THWC]
     views = [look(*pair) for pair in zip(frames_THWC, map(backend.picture, prepared), strict=True)]
     features = [backend.tokenize(frame) for frame in prepared]
@@ -107,16 +121,20 @@ def _decoded(
     else:
         inferred = backend.infer_steps(features, intervals_S)
     inferred = refine_steps(inferred, views)
-    decoded = decode_window(backend, inferred, intervals_S)
-    poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
-    samples = Samples(
-        poses_S44,
-        decoded.variance_S6.astype(np.float64),
-        intervals_S,
-        np.array([step.sight for step in seen]),
-        np.full(len(intervals_S), turn_of(poses_S44)),
-        truth_S44,
-        np.full(len(intervals_S), clip),
-    )
     # Where the pictures overrule the model, nothing is left to calibrate.
-    return samples.select(np.array([not (step.is_blind or step.is_still) for step in seen]))
+    left_S = np.array([not (step.is_blind or step.is_still) for step in seen])
+    both = []
+    for camera in (KnownCamera(), told):
+        decoded = decode_window(backend, inferred, intervals_S, camera)
+        poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
+        samples = Samples(
+            poses_S44,
+            decoded.variance_S6.astype(np.float64),
+            intervals_S,
+            np.array([step.sight for step in seen]),
+            np.full(len(intervals_S), turn_of(poses_S44)),
+            truth_S44,
+            np.full(len(intervals_S), clip),
+        )
+        both.append(samples.select(left_S))
+    return tuple(both)

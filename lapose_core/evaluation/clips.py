@@ -62,7 +62,7 @@ def score_clips(clips: Iterable[Clips], methods_for: MethodsFor, draw: Draw) -> 
         for b in moving:
             frames_THWC = np.ascontiguousarray(frames_BTCHW[b].transpose(0, 2, 3, 1))
             intervals_S, truth_S44 = some.intervals_BS[b], some.motions_BS44[b]
-            methods = methods_for(_intrinsics(some.cameras_BTC[b, 0], *frames_THWC.shape[1:3]))
+            methods = methods_for(drawn_intrinsics(some.cameras_BTC[b, 0], *frames_THWC.shape[1:3]))
             for method, estimate in zip(
                 methods, estimate_clip(methods, frames_THWC, intervals_S, truth_S44), strict=True
             ):
@@ -74,7 +74,8 @@ def score_clips(clips: Iterable[Clips], methods_for: MethodsFor, draw: Draw) -> 
     return ClipsFigures(counted, parked, tuple(rows))
 
 
-def _intrinsics(camera_C: np.ndarray, height: int, width: int) -> Intrinsics:
+def drawn_intrinsics(camera_C: np.ndarray, height: int, width: int) -> Intrinsics:
+    """The camera of a drawn clip (`Clips.cameras_BTC`) whose pictures have this size."""
     focal, across, along = (width * float(value) for value in camera_C[[t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]])
     return Intrinsics(focal, focal, 0.5 * width + across, 0.5 * height + along, width, height)
 

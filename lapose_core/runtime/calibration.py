@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,7 @@ class Calibration(StoredConfig):
         scale_share, straight_share: standard deviations of the scale, which is common to a window, as shares of the
             step: an error along the direction of travel. The second where the window goes straight, on top.
         slide_tilt: correlation of the errors of moving up or down and of tilting, which look alike.
+        known_camera: the same for a camera whose focal length is known; None where it has none of its own.
         weights: which they were fitted to, see `weights_of`; empty where nothing was.
         version: of the file's format.
     """
@@ -69,6 +71,7 @@ class Calibration(StoredConfig):
     scale_share: float = 0.0
     straight_share: float = 0.0
     slide_tilt: float = 0.0
+    known_camera: Calibration | None = None
     weights: str = ""
     version: int = _VERSION
 
@@ -87,15 +90,29 @@ class Calibration(StoredConfig):
             fields = json.loads(path.read_text())
             if fields["version"] != _VERSION:
                 raise ValueError(f"version {fields['version']}")
-            growths = {name: Growth(**fields.pop(name)) for name in ("translation", "rotation")}
-            read = cls(**growths, **{**fields, "factors": tuple(map(float, fields["factors"]))})
-            if len(read.factors) != 6 or not np.all(np.isfinite(read.numbers())) or not abs(read.slide_tilt) < 1:
-                raise ValueError("numbers that make no covariance")
+            read = cls._of_fields(fields)
         except (ValueError, TypeError, KeyError) as error:
             raise LaposeError(f"{path} is no calibration ({error}): write it again with `lapose calibrate`") from None
         if weights_of(model_dir) not in ("", read.weights):
             _log.warning("%s was fitted to other weights: write it again with `lapose calibrate`", path)
         return read
+
+    @classmethod
+    def _of_fields(cls, fields: dict[str, Any]) -> Calibration:
+        growths = {name: Growth(**fields.pop(name)) for name in ("translation", "rotation")}
+        known = fields.pop("known_camera", None)
+        read = cls(
+            **growths,
+            **{**fields, "factors": tuple(map(float, fields["factors"]))},
+            known_camera=None if known is None else cls._of_fields(known),
+        )
+        if len(read.factors) != 6 or not np.all(np.isfinite(read.numbers())) or not abs(read.slide_tilt) < 1:
+            raise ValueError("numbers that make no covariance")
+        return read
+
+    def of_camera(self, *, known: bool) -> Calibration:
+        """That of a camera whose focal length is known, or not."""
+        return self.known_camera if known and self.known_camera is not None else self
 
     def numbers(self) -> np.ndarray:
         """All that can be fitted, (17,): logarithms of the factors, growths, shares of the scale, correlation."""
@@ -107,7 +124,7 @@ class Calibration(StoredConfig):
         """The inverse of `numbers`."""
         values = [float(value) for value in numbers]
         factors = tuple(float(value) for value in np.exp(numbers[:6]))
-        return cls(factors, Growth(*values[6:10]), Growth(*values[10:14]), *values[14:])
+        return cls(factors, Growth(*values[6:10]), Growth(*values[10:14]), *values[14:17])
 
     def covariance(
         self,

@@ -113,7 +113,8 @@ def estimate_motions(
     poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
     speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])
-    calibration, turn = backend.calibration, turn_of(poses_S44)
+    calibration = backend.calibration.of_camera(known=camera.focal is not None)
+    turn = turn_of(poses_S44)
     covariance_S66 = calibration.covariance(poses_S44, decoded.variance_S6, intervals_S, sight_S, turn)
     scale_deviation_S = calibration.scale_deviation(poses_S44, intervals_S, sight_S, turn)
     for step, view in enumerate(views_S):

@@ -54,7 +54,11 @@ def test_the_file_is_written_and_used_and_a_second_run_gives_the_same(tiny_model
     folder = shutil.copytree(tiny_model_dir, tmp_path / "model")
     summary = calibrate(folder, clips=LEAST_CLIPS + 4, backend="onnxruntime", progress=False)
     assert "90 %" in str(summary)
-    assert OnnxRuntimeBackend(folder).calibration == summary.calibration != Calibration()
+    read = OnnxRuntimeBackend(folder).calibration
+    assert read == summary.calibration != Calibration()
+    known = read.of_camera(known=True)
+    assert known == summary.calibration.known_camera
+    assert known != read.of_camera(known=False) == read
     again = calibrate(folder, clips=LEAST_CLIPS + 4, backend="onnxruntime", progress=False)
     np.testing.assert_allclose(again.calibration.numbers(), summary.calibration.numbers(), rtol=1e-6)
     with pytest.raises(LaposeError, match="too few"):
