@@ -100,7 +100,7 @@ def test_matches_make_rotation_direction_and_lengths_better(seed: int) -> None:
     adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, AXIS_KNOWN)
 
     before, after = errors(seen.guess, seen.motions_S44), errors(adjusted, seen.motions_S44)
-    assert after[0] < max(0.5 * before[0], 0.05)
+    assert after[0] < max(0.6 * before[0], 0.05)
     assert after[1] < max(0.4 * before[1], 0.5)
     assert after[2] < max(0.5 * before[2], 0.02)
 
