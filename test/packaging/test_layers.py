@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[2] / "lapose_core"
-ROS = set(
-    "ament_index_python builtin_interfaces cv_bridge diagnostic_msgs diagnostic_updater geometry_msgs lapose lapose_ros launch "
-    "launch_ros lifecycle_msgs nav_msgs rcl_interfaces rclpy sensor_msgs sensor_msgs_py std_msgs std_srvs tf2_msgs tf2_ros "
-    "tf_transformations".split()
-)
+ROS = {
+    "ament_index_python", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "diagnostic_updater", "geometry_msgs",
+    "lapose", "lapose_ros", "launch", "launch_ros", "lifecycle_msgs", "nav_msgs", "rcl_interfaces", "rclpy",
+    "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs", "tf2_msgs", "tf2_ros", "tf_transformations",
+}  # fmt: skip
 
 
 def imported(path: Path) -> Iterator[str]:
