@@ -12,7 +12,7 @@ import numpy as np
 
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import EpipolarFit
-from lapose_core.adjustment.lengths import sight_twice
+from lapose_core.adjustment.lengths import DIFFERENT, sight_twice
 
 #: Standard deviation of the head's focal length, its logarithm; and of what depths say at best. No lens is quite a
 #: pinhole: a barrel distortion of 0.06 looks like so much.
@@ -60,6 +60,6 @@ def _disagreement(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray
     difference_JN = sights.after_JN - sights.before_JN * ratio_J1
     nearness_JN = 0.5 * np.maximum(sights.after_JN + sights.before_JN * ratio_J1, 0.0)
     variance_JN = sights.after_deviation_JN**2 + (sights.before_deviation_JN * ratio_J1) ** 2
-    surprise_JN = difference_JN**2 / (variance_JN + (sights.DIFFERENT * nearness_JN) ** 2)
+    surprise_JN = difference_JN**2 / (variance_JN + (DIFFERENT * nearness_JN) ** 2)
     cost_JN = sights.seen_JN * surprise_JN / (1 + surprise_JN / _SCALE**2)
     return float(cost_JN.sum() / max(sights.seen_JN.sum(), 1) * sights.inside_JN.sum()) / _ALIKE

@@ -7,13 +7,14 @@ What the steps are together, no picture tells: that is the pose head's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import EpipolarFit, dot
 
+#: What depths differ by beyond their noise, as a share.
+DIFFERENT = 0.03
 #: Standard deviation of the head's step lengths beside each other, as a share of them.
 _BELIEVED = 0.08
 #: So many cells count as one: neighbours err together.
@@ -55,8 +56,6 @@ class Sights:
     after_deviation_JN: np.ndarray
     inside_JN: np.ndarray
     seen_JN: np.ndarray
-    #: What depths differ by beyond their noise, as a share.
-    DIFFERENT: ClassVar[float] = 0.03
 
     @property
     def good_JN(self) -> np.ndarray:
@@ -73,7 +72,7 @@ class Sights:
         ratio_JN, half_J1 = np.log(after_JN / before_JN), np.exp(0.5 * expected_J1)
         nearness_JN = np.sqrt(before_JN * after_JN)
         variance_JN = (self.before_deviation_JN * half_J1 / nearness_JN) ** 2
-        variance_JN += (self.after_deviation_JN / half_J1 / nearness_JN) ** 2 + self.DIFFERENT**2
+        variance_JN += (self.after_deviation_JN / half_J1 / nearness_JN) ** 2 + DIFFERENT**2
         for scale in scales:
             surprise_JN = (ratio_JN - expected_J1) ** 2 / variance_JN
             weight_JN = good_JN / variance_JN / (1 + surprise_JN / scale**2) ** 2
