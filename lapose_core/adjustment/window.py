@@ -12,9 +12,10 @@ from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.focal import believe, compare_depths
 from lapose_core.adjustment.lengths import chain_lengths, facing
-from lapose_core.geometry import make_pose, quaternion_of, rotation_angle
+from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.backend import DecodedMotions
+from lapose_core.runtime.calibration import turn_of
 
 #: Metres: shorter steps have no direction that pictures could tell.
 _SHORTEST_STEP = 0.05
@@ -74,15 +75,14 @@ def _fit(
     if camera.focal is not None:
         seen = seen_through(decoded, camera.focal, config)
         return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen
-    turn = float(rotation_angle(make_pose(decoded.translation_S3, decoded.quaternion_S4)).sum())
-    if turn < _TELLING_TURN:
+    if turn_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) < _TELLING_TURN:
         return _fit_through(decoded, half, config, camera, CameraDoubt.focal), decoded
-    seen, fit, told = decoded, None, 0.0
+    fit, told = None, 0.0
     for reach in _REACHES:
+        seen = decoded if fit is None else seen_through(decoded, fit.focal, config)
         fit = _fit_through(seen, half, config, camera, _FIXED_FOCAL, fit)
         step, information = compare_depths(found, fit, _reach(seen), reach)
         told, fit = told + step, fit.through(step)
-        seen = seen_through(decoded, fit.focal, config)
     seen = seen_through(decoded, focal_of(decoded, config) * math.exp(believe(told, information)), config)
     return _fit_through(seen, half, config, camera, CameraDoubt.focal), seen
 
