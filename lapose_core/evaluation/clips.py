@@ -15,8 +15,8 @@ from lapose_core.world.clips import Clips
 
 #: Draws clips: `frames_BTCHW`, uint8 RGB.
 Draw = Callable[[Clips], np.ndarray]
-#: The methods to run on a clip of a camera.
-MethodsFor = Callable[[Intrinsics], Sequence[Method]]
+#: The methods to run on a clip of a camera; None for one that no pinhole describes.
+MethodsFor = Callable[["Intrinsics | None"], Sequence[Method]]
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,10 @@ def score_clips(clips: Iterable[Clips], methods_for: MethodsFor, draw: Draw) -> 
     return ClipsFigures(counted, parked, tuple(rows))
 
 
-def drawn_intrinsics(camera_C: np.ndarray, height: int, width: int) -> Intrinsics:
-    """The camera of a drawn clip (`Clips.cameras_BTC`) whose pictures have this size."""
+def drawn_intrinsics(camera_C: np.ndarray, height: int, width: int) -> Intrinsics | None:
+    """The camera of a drawn clip (`Clips.cameras_BTC`) whose pictures have this size; None if its lens bends."""
+    if camera_C[t.DISTORTION]:
+        return None
     focal, across, along = (width * float(value) for value in camera_C[[t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]])
     return Intrinsics(focal, focal, 0.5 * width + across, 0.5 * height + along, width, height)
 

@@ -82,7 +82,7 @@ def evaluate_conditions(
     def draw(some: Clips) -> np.ndarray:
         return render(some, backend.config.image_height, backend.config.image_width)
 
-    def methods_for(intrinsics: Intrinsics) -> list[Method]:
+    def methods_for(intrinsics: Intrinsics | None) -> list[Method]:
         unknown, *known = model_methods(backend, intrinsics)
         return [unknown, *baselines(intrinsics), *known]
 

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from lapose_core.geometry import ROTATION_BODY_OPTICAL, invert_pose
 from lapose_core.world import tables as t
 from lapose_core.world.config import WorldConfig
+from lapose_core.world.lens import straightening
 from lapose_core.world.look import draw_looks
 from lapose_core.world.roads import Roads, lay_roads
 from lapose_core.world.scene import place_boxes
@@ -49,6 +50,13 @@ class Clips:
         """Pose of each next camera in the camera before it."""
         poses = self.pose_world_camera_BT44
         return invert_pose(poses[:, :-1]) @ poses[:, 1:]
+
+    @property
+    def distortion_B(self) -> np.ndarray:
+        """How far the lens bends: a point at the end of the picture's middle row lies where a pinhole would have it
+        after dividing by 1 + that. Negative for a barrel, 0 for a pinhole."""
+        cameras_BC = self.cameras_BTC[:, 0]
+        return cameras_BC[:, t.DISTORTION] * (0.5 / cameras_BC[:, t.FOCAL]) ** 2
 
     @property
     def intervals_BS(self) -> np.ndarray:
@@ -92,7 +100,7 @@ def build_clips(
     cameras[..., t.FOCAL] = 0.5 / np.tan(0.5 * fov)[:, None]
     offset = np.clip(rng.normal(0, 1, (len(fov), 2)), -2.5, 2.5) * config.principal_point
     cameras[..., t.PRINCIPAL_X], cameras[..., t.PRINCIPAL_Y] = offset[:, None].transpose(2, 0, 1)
-    _draw_lens(rng, cameras)
+    _draw_lens(rng, cameras, config)
     boxes = _boxes_in_view(cameras, static, moving, looks, config.max_boxes)
     stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
     arcs, looks[:, t.ARC_COUNT] = roads.table_between(begin, end)
@@ -142,12 +150,19 @@ def _shake(rng: np.random.Generator, config: WorldConfig, B: int, T: int) -> np.
     return Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)
 
 
-def _draw_lens(rng: np.random.Generator, cameras: np.ndarray) -> None:
-    """Write where each frame's noise begins, and which drops it sees: they stay until the wiper passes, if it does."""
+def _draw_lens(rng: np.random.Generator, cameras: np.ndarray, config: WorldConfig) -> None:
+    """Write how the lens bends, where each frame's noise begins, and which drops it sees.
+
+    Drops stay until the wiper passes, if it does.
+    """
     B, T = cameras.shape[:2]
     cameras[..., t.NOISE_U : t.NOISE_V + 1] = rng.integers(0, t.ATLAS_SIZE, (B, T, 2))
     wiped = rng.random((B, T)) < rng.choice([0.0, 0.1, 0.3], (B, 1))
     cameras[..., t.DROPS_SEED] = (rng.integers(0, t.ATLAS_SIZE, (B, 1)) + 37 * np.cumsum(wiped, 1)) % t.ATLAS_SIZE
+    if config.distortion or config.barrel_share:
+        barrel = rng.random(B) < config.barrel_share
+        bent = np.where(barrel, -rng.uniform(*config.barrel, B), rng.normal(0, config.distortion, B))
+        cameras[..., t.DISTORTION] = bent[:, None] * (cameras[..., t.FOCAL] / 0.5) ** 2
 
 
 def _boxes_in_view(
@@ -216,6 +231,7 @@ def _apparent_size(cameras: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     )
     radius = np.sqrt(boxes[..., t.HALF_X] ** 2 + boxes[..., t.HALF_Y] ** 2 + boxes[..., t.HALF_Z] ** 2)
     slope = (0.5 + np.abs(eye[..., t.PRINCIPAL_X])) / eye[..., t.FOCAL]
+    slope = slope * np.maximum(straightening(eye[..., t.DISTORTION], slope, 0.6 * slope), 1.0)
     inside = (deep > -radius) & (np.abs(right) < slope * deep + radius * np.sqrt(1 + slope**2))
     size = radius / np.maximum(np.sqrt(x * x + y * y + z * z) - radius, 0.5)
     return np.where(inside & (boxes[..., t.HALF_Z] > 0) & (size > 2e-3), size, 0.0)

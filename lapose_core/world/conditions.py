@@ -22,6 +22,8 @@ _CLEAR = WorldConfig(
     tail_share=0.0,
     shake_share=0.0,
     dense_share=0.0,
+    distortion=0.0,
+    barrel_share=0.0,
     weather_shares=(1.0, 0.0, 0.0, 0.0),
 )
 
@@ -37,6 +39,7 @@ CONDITIONS: Mapping[str, WorldConfig] = MappingProxyType(
         "sharp_turns": replace(_CLEAR, place_shares=(0.45, 0.35, 0.2, 0.0), turning_share=1.0),
         "reversing": replace(_CLEAR, reversing_share=1.0),
         "shaking": replace(_CLEAR, shake_share=1.0),
+        "barrel": replace(_CLEAR, barrel_share=1.0),
     }
 )
 

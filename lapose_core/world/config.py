@@ -29,6 +29,9 @@ class WorldConfig:
         fov_x_usual_deg, fov_x_usual_share: mean and standard deviation of what most front cameras have, and the share
             of clips seen through such a one; the rest are spread over the whole range. On a straight road nothing tells
             the field of view, and speed hangs on the guess. Those of published driving datasets have 48 to 66 degrees.
+        distortion: standard deviation of what is left of the lens after rectification: `Clips.distortion_B`.
+        barrel_share, barrel: clips through a lens that nobody has rectified, and how far such a one bends: the same
+            number, its sign turned round.
         traffic: mean number of vehicles driving about.
         dense_share: clips in dense traffic: vehicles ahead and in all lanes, most of them at about our own speed.
         weather_shares: how often it is clear (sunny or overcast), foggy, rainy, night.
@@ -57,6 +60,9 @@ class WorldConfig:
     fov_x_deg: Range = (45.0, 105.0)
     fov_x_usual_deg: Range = (58.0, 7.0)
     fov_x_usual_share: float = 0.6
+    distortion: float = 0.0
+    barrel_share: float = 0.0
+    barrel: Range = (0.03, 0.15)
     traffic: float = 3.0
     dense_share: float = 0.15
     weather_shares: tuple[float, float, float, float] = (0.7, 0.12, 0.1, 0.08)

@@ -1,4 +1,4 @@
-"""What lies between the world and the picture: haze, rain, the windscreen and the sensor. Written in `ops`.
+"""What lies between the world and the picture: haze, rain, the windscreen, the lens and the sensor. Written in `ops`.
 
 Rain is no part of the world's flow and depth: it falls, and drops stay on the windscreen. `px` and `py` are places in
 the picture and `pixel` a pixel's width, all in image widths: what is seen does not depend on the picture's size.
@@ -8,6 +8,19 @@ the picture and `pixel` a pixel's width, all in image widths: what is seen does 
 from lapose_core.world.ops import exp, floor, load, maximum, sqrt, to_int, where
 from lapose_core.world.surfaces import band, clamp01, mix, random_texel
 from lapose_core.world.tables import *
+
+
+def straightening(distortion, x, y):
+    """By what a place in the picture, from the optical axis at unit focal length, is multiplied as if by a pinhole.
+
+    The division model (Fitzgibbon 2001): one coefficient, negative for a barrel; nearly OpenCV's k1 where it is small.
+    """
+    return 1.0 / (1.0 + distortion * (x * x + y * y))
+
+
+def bending(distortion, x, y):
+    """The inverse: by what a pinhole's place is multiplied as the lens has it."""
+    return 2.0 / (1.0 + sqrt(maximum(1.0 - 4.0 * distortion * (x * x + y * y), 0.0)))
 
 
 def haze(looks, look, red, green, blue, depth, dx, dy, dz):

@@ -16,7 +16,7 @@ from lapose_core.world import ops, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import expose, haze, rain
+from lapose_core.world.lens import bending, expose, haze, rain, straightening
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
@@ -36,10 +36,19 @@ def _principal_point(camera, height, width):
     return (0.5 + camera[PRINCIPAL_X]) * width, 0.5 * height + camera[PRINCIPAL_Y] * width
 
 
+def _pinhole(camera, x, y):
+    """Where a pinhole would have a place in the picture; both from the optical axis at unit focal length."""
+    straight = straightening(camera[DISTORTION], x, y)
+    return straight * x, straight * y
+
+
 def _draw_rectangle(boxes, row, camera, focal, height, width):
     """Rows and columns that the box may cover (its twelve edges, cut at the near plane, projected), least depth."""
     left, right, top, bottom, nearest = 1e9, -1e9, 1e9, -1e9, 1e9
     centre_x, centre_y = _principal_point(camera, height, width)
+    corner_x = 0.5 * (1.0 + 2.0 * abs(camera[PRINCIPAL_X])) * width / focal
+    corner_y = (0.5 * height + abs(camera[PRINCIPAL_Y]) * width) / focal
+    bent = 1.0 / straightening(camera[DISTORTION], corner_x, corner_y)
     cos, sin = boxes[row + BOX_COS], boxes[row + BOX_SIN]
     for edge in range(12):
         axis = edge // 4
@@ -63,11 +72,13 @@ def _draw_rectangle(boxes, row, camera, focal, height, width):
             if z < NEAR:
                 share = (NEAR - z) / (ends[1 - end, 2] - z)
                 x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), NEAR
-            u, v = focal * x / z + centre_x, focal * y / z + centre_y
-            left, right, top, bottom = min(left, u), max(right, u), min(top, v), max(bottom, v)
+            # The lens moves what is in the picture by no more than at its corner.
+            u, v = focal * x / z, focal * y / z
+            left, right = min(left, u, bent * u), max(right, u, bent * u)
+            top, bottom = min(top, v, bent * v), max(bottom, v, bent * v)
             nearest = min(nearest, z)
-    c0, c1 = int(max(left - 1.0, 0.0)), int(min(right + 1.0, width))
-    r0, r1 = int(max(top - 1.0, 0.0)), int(min(bottom + 1.0, height))
+    c0, c1 = int(max(left + centre_x - 1.0, 0.0)), int(min(right + centre_x + 1.0, width))
+    r0, r1 = int(max(top + centre_y - 1.0, 0.0)), int(min(bottom + centre_y + 1.0, height))
     return r0, r1, c0, c1, nearest
 
 
@@ -114,11 +125,10 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
             row = (f * boxes_per_frame + k) * BOX_STRIDE
             r0, r1, c0, c1, nearest = _draw_rectangle(boxes, row, camera, focal, height, width)
             for i in range(r0, r1):
-                y = (i + 0.5 - centre_y) / focal
                 for j in range(c0, c1):
                     if depth[i, j] < nearest:
                         continue
-                    x = (j + 0.5 - centre_x) / focal
+                    x, y = _pinhole(camera, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
                     dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                     z = _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
                     if z < depth[i, j]:
@@ -132,9 +142,8 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         wet = looks[look + STREAKS] + looks[look + DROPS] > 0.0
         skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
         for i in range(height):
-            y = (i + 0.5 - centre_y) / focal
             for j in range(width):
-                x = (j + 0.5 - centre_x) / focal
+                x, y = _pinhole(camera, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
                 dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                 z, ground = float(depth[i, j]), -oz / min(dz, -1e-9)
                 bonnet = y - looks[look + BONNET_TOP] - looks[look + BONNET_CURVE] * x * x
@@ -203,6 +212,7 @@ def _trace(
         for n in range(depth.shape[1]):
             x = ((n % columns + 0.5) * stride - centre_x) / focal
             y = ((n // columns + 0.5) * stride - centre_y) / focal
+            x, y = _pinhole(camera, x, y)
             dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
             z, owner = _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz)
             sky = z >= NOTHING
@@ -229,7 +239,8 @@ def _trace(
                 q[2] * px + q[5] * py + q[8] * pz,
             )
             deep = max(cz, 0.01)
-            u, v = focal * cx / deep + centre_x, focal * cy / deep + centre_y
+            bent = bending(camera[DISTORTION], cx / deep, cy / deep)
+            u, v = focal * bent * cx / deep + centre_x, focal * bent * cy / deep + centre_y
             s = scene * (frames_per_scene - 1) + step
             target[s, n, 0], target[s, n, 1] = u, v
             seen = cy / deep < bonnet[0] + bonnet[1] * (cx / deep) ** 2
@@ -247,7 +258,8 @@ def _compile() -> dict[str, Any]:
     plain = numba.njit(fastmath=True, error_model="numpy")
     for module in (ops, *SHADING):
         compile_copies(scope, functions_of(module), plain)
-    compile_copies(scope, [_principal_point, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast], plain)
+    inner = [_principal_point, _pinhole, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast]
+    compile_copies(scope, inner, plain)
     # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
     sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
     digest = hashlib.sha256(sources.encode()).hexdigest()[:10]

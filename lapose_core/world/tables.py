@@ -5,14 +5,15 @@ Lengths in metres, world axes x and y on the ground and z up; colours 0 to 1. A 
 
 # Camera of a frame: rotation world <- camera (optical axes) row by row, position, focal length in image widths, boxes,
 # principal point from the picture's middle in image widths, boxes that cast shadows (in the table after those that are
-# seen), a random place in the texture of white noise, and which drops are on the windscreen.
-CAMERA_STRIDE = 20
+# seen), a random place in the texture of white noise, which drops are on the windscreen, and the lens' distortion at
+# unit focal length (`lens.straightening`; 0 for a pinhole).
+CAMERA_STRIDE = 21
 ROTATION = 0
 POSITION = 9
 FOCAL = 12
 BOX_COUNT = 13
 PRINCIPAL_X, PRINCIPAL_Y = 14, 15
-SHADOW_COUNT, NOISE_U, NOISE_V, DROPS_SEED = 16, 17, 18, 19
+SHADOW_COUNT, NOISE_U, NOISE_V, DROPS_SEED, DISTORTION = 16, 17, 18, 19, 20
 
 # Street arc: start, heading there, curvature (left positive), length, end and heading there. `ALONG` is the street's
 # own coordinate at the start; an open end runs on straight for ever.

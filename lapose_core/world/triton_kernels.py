@@ -9,7 +9,7 @@ import triton.language as tl
 
 from lapose_core.world import tables
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import expose, haze, rain
+from lapose_core.world.lens import bending, expose, haze, rain, straightening
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
@@ -71,6 +71,12 @@ def principal_point(cameras, camera, height, width):
     x = (0.5 + load(cameras, camera + PRINCIPAL_X)) * width
     y = 0.5 * height + load(cameras, camera + PRINCIPAL_Y) * width
     return x, y
+
+
+def pinhole(cameras, camera, x, y):
+    """Where a pinhole would have a place in the picture; both from the optical axis at unit focal length."""
+    straight = straightening(load(cameras, camera + DISTORTION), x, y)
+    return straight * x, straight * y
 
 
 def in_camera(cameras, camera, x, y, z):
@@ -148,12 +154,16 @@ def draw(
     look = scene * LOOK_STRIDE
     focal = load(cameras, camera + FOCAL) * WIDTH
     centre_x, centre_y = principal_point(cameras, camera, HEIGHT, WIDTH)
-    x = (to_float(j) + 0.5 - centre_x) / focal
-    y = (to_float(i) + 0.5 - centre_y) / focal
+    x, y = pinhole(cameras, camera, (to_float(j) + 0.5 - centre_x) / focal, (to_float(i) + 0.5 - centre_y) / focal)
     dx, dy, dz = camera_ray(cameras, camera, x, y)
     middle_x = (to_float(left) + 0.5 * TILE_W - centre_x) / focal
     middle_y = (to_float(top) + 0.5 * TILE_H - centre_y) / focal
     reach = 0.5 * tl.sqrt(1.0 * TILE_W * TILE_W + TILE_H * TILE_H) / focal
+    # A barrel draws a tile apart, and most at its outer corner.
+    outer = tl.sqrt(middle_x * middle_x + middle_y * middle_y) + reach
+    straight = straightening(load(cameras, camera + DISTORTION), outer, 0.0)
+    reach = reach * tl.maximum((2.0 * straight - 1.0) * straight, 1.0)
+    middle_x, middle_y = pinhole(cameras, camera, middle_x, middle_y)
     row = f * boxes_per_frame * BOX_STRIDE
     depth, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y, reach)
 
@@ -244,6 +254,7 @@ def trace(
     centre_x, centre_y = principal_point(cameras, camera, HEIGHT, WIDTH)
     x = ((to_float(n % (WIDTH // STRIDE)) + 0.5) * STRIDE - centre_x) / focal
     y = ((to_float(n // (WIDTH // STRIDE)) + 0.5) * STRIDE - centre_y) / focal
+    x, y = pinhole(cameras, camera, x, y)
     bonnet_top = load(looks, look + BONNET_TOP)
     bonnet_curve = load(looks, look + BONNET_CURVE)
     bonnet_edge = bonnet_top + bonnet_curve * x * x
@@ -273,8 +284,9 @@ def trace(
         pz = tl.where(sky, dz, pz - load(cameras, ahead + POSITION + 2))
         cx, cy, cz = in_camera(cameras, ahead, px, py, pz)
         deep = tl.maximum(cz, 0.01)
-        u = focal * cx / deep + centre_x
-        v = focal * cy / deep + centre_y
+        bent = bending(load(cameras, camera + DISTORTION), cx / deep, cy / deep)
+        u = focal * bent * cx / deep + centre_x
+        v = focal * bent * cy / deep + centre_y
         row = row + boxes_per_frame * BOX_STRIDE
         z, owner = first_hit(cameras, ahead, boxes, row, atlas, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3)
         clear = tl.where(sky, z >= NOTHING, z > cz * 0.985 - 0.05)
@@ -295,6 +307,7 @@ def compile_kernels() -> dict[str, Any]:
     scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
     operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float)
     shading = [function for module in SHADING for function in functions_of(module)]
-    compile_copies(scope, (*operations, *shading, camera_ray, principal_point, in_camera, first_hit), triton.jit)
+    inner = (camera_ray, principal_point, pinhole, in_camera, first_hit)
+    compile_copies(scope, (*operations, *shading, *inner), triton.jit)
     compile_copies(scope, (draw, trace), partial(triton.jit, do_not_specialize=_COUNTS))
     return scope

@@ -18,6 +18,16 @@ from lapose_core.world.render_cpu import render, trace_flow
 
 HEIGHT, WIDTH, STRIDE = 112, 240, 4
 
+_PARKED = WorldConfig(
+    reversing_share=0.0,
+    standing_share=1.0,
+    shake_share=0.0,
+    traffic=0.0,
+    dense_share=0.0,
+    bonnet_share=0.0,
+    weather_shares=(1.0, 0.0, 0.0, 0.0),
+)
+
 
 @pytest.fixture(scope="module")
 def frames_BTCHW(clips: Clips) -> np.ndarray:
@@ -35,6 +45,36 @@ def _cell_centres() -> np.ndarray:
 
 
 def test_the_next_frame_warped_by_the_flow_looks_like_this_one(frames_BTCHW: np.ndarray, flow: FlowGrid):
+    _assert_flow_fits(frames_BTCHW, flow)
+
+
+def test_flow_fits_pictures_through_a_lens_that_bends():
+    config = WorldConfig(barrel_share=1.0, barrel=(0.1, 0.2), weather_shares=(1.0, 0.0, 0.0, 0.0))
+    clips = sample_clips(np.random.default_rng(3), 8, config, frames=4)
+    _assert_flow_fits(render(clips, HEIGHT, WIDTH), trace_flow(clips, HEIGHT, WIDTH, STRIDE))
+
+
+@pytest.mark.parametrize("distortion", [-0.2, 0.06])
+def test_a_lens_bends_what_a_pinhole_sees(distortion: float):
+    clips = sample_clips(np.random.default_rng(4), 4, _PARKED, frames=1)
+    bent = replace(clips, cameras_BTC=clips.cameras_BTC.copy())
+    bent.cameras_BTC[..., t.DISTORTION] = distortion * (2 * clips.cameras_BTC[..., t.FOCAL]) ** 2
+    np.testing.assert_allclose(bent.distortion_B, distortion, rtol=1e-5)
+    warped, still = [], []
+    straight_BCHW, bent_BCHW = (render(some, HEIGHT, WIDTH)[:, 0] for some in (clips, bent))
+    for straight_CHW, bent_CHW, centre in zip(straight_BCHW, bent_BCHW, _principal_points(clips)[:, 0], strict=True):
+        places_2HW = np.mgrid[:HEIGHT, :WIDTH][::-1] + 0.5 - centre[:, None, None]
+        pinhole_2HW = places_2HW / (1 + distortion * (places_2HW**2).sum(0) / (WIDTH / 2) ** 2) + centre[:, None, None]
+        inside = (pinhole_2HW > 4).all(0) & (pinhole_2HW[0] < WIDTH - 4) & (pinhole_2HW[1] < HEIGHT - 4)
+        x, y = pinhole_2HW.astype(np.float32) - 0.5
+        blurred = [cv2.GaussianBlur(image.transpose(1, 2, 0), (0, 0), 2.0) for image in (straight_CHW, bent_CHW)]
+        moved = cv2.remap(blurred[0], x, y, cv2.INTER_LINEAR).astype(int)
+        warped.append(np.abs(moved - blurred[1])[inside].mean())
+        still.append(np.abs(blurred[0].astype(int) - blurred[1])[inside].mean())
+    assert np.mean(warped) < 0.3 * np.mean(still)
+
+
+def _assert_flow_fits(frames_BTCHW: np.ndarray, flow: FlowGrid) -> None:
     def look_up(frame_CHW: np.ndarray, points_N2: np.ndarray) -> np.ndarray:
         smooth = cv2.GaussianBlur(frame_CHW.transpose(1, 2, 0).astype(np.float32), (0, 0), 1.0)
         return cv2.remap(smooth, points_N2[None, :, 0] - 0.5, points_N2[None, :, 1] - 0.5, cv2.INTER_LINEAR)[0]
@@ -86,20 +126,8 @@ def test_sky_moves_by_rotation_alone(clips: Clips, flow: FlowGrid):
         np.testing.assert_allclose(flow.target_BSN2[b, s, n], turned[:2] / turned[2] * focal + centre, atol=0.02)
 
 
-_PARKED = WorldConfig(
-    reversing_share=0.0,
-    standing_share=1.0,
-    shake_share=0.0,
-    traffic=0.0,
-    dense_share=0.0,
-    bonnet_share=0.0,
-    weather_shares=(1.0, 0.0, 0.0, 0.0),
-)
-
-
 def test_a_parked_camera_sees_no_flow_but_that_of_others():
-    config = _PARKED
-    clips = sample_clips(np.random.default_rng(0), 2, config, frames=2)
+    clips = sample_clips(np.random.default_rng(0), 2, _PARKED, frames=2)
     grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
     np.testing.assert_allclose(grid.target_BSN2, np.broadcast_to(_cell_centres(), grid.target_BSN2.shape), atol=1e-2)
     frames = render(clips, HEIGHT, WIDTH)

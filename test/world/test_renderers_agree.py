@@ -38,7 +38,10 @@ def few_clips() -> Clips:
     config = WorldConfig(
         bonnet_share=0.3, max_boxes=12, place_shares=(0.3, 0.2, 0.0, 0.5), weather_shares=(0.4, 0.1, 0.25, 0.25)
     )
-    return sample_clips(np.random.default_rng(15), 4, config, frames=2)
+    clips = sample_clips(np.random.default_rng(15), 4, config, frames=2)
+    for clip, distortion in ((0, -0.3), (1, 0.1)):
+        clips.cameras_BTC[clip, :, t.DISTORTION] = distortion
+    return clips
 
 
 @pytest.fixture(scope="module")
