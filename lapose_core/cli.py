@@ -39,6 +39,12 @@ TopicOption = Annotated[str | None, typer.Option("--topic", help="Image topic of
 FpsOption = Annotated[
     float | None, typer.Option("--fps", help="The camera's rate, where the source does not tell it (Hz).", min=0.01)
 ]
+CameraHeightOption = Annotated[
+    float | None,
+    typer.Option(
+        "--camera-height", help="Of the camera above the road, metres: the scale is as good as that.", min=0.1
+    ),
+]
 ConfigOption = Annotated[Path, typer.Option("--config", help="YAML file; config/train has those that ship.")]
 TrainOutputOption = Annotated[
     Path, typer.Option("--output", help="Folder for checkpoints and the log; goes on if it can.")
@@ -81,6 +87,7 @@ def run(
         bool,
         typer.Option("--calibrated", help="Take the camera as the source tells it: calib.txt, CameraInfo."),
     ] = False,
+    camera_height: CameraHeightOption = None,
     stream: Annotated[
         bool,
         typer.Option("--stream/--no-stream", help="Keep each frame's work, or compute the whole window for each anew."),
@@ -104,6 +111,7 @@ def run(
         fps=fps,
         every_frame=every_frame,
         calibrated=calibrated,
+        camera_height_m=camera_height,
         stream=stream,
         output_bag=output_bag,
         progress=not quiet,
@@ -134,6 +142,7 @@ def evaluate(
     stride: Annotated[
         int | None, typer.Option("--stride", help="Source frames between the starts of windows.", min=1)
     ] = None,
+    camera_height: CameraHeightOption = None,
     json: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -162,7 +171,9 @@ def evaluate(
             raise LaposeError("evaluate takes one source with true poses, or --conditions: see lapose evaluate --help")
         opened = open_source(Path(names[0]), topic=topic, fps=fps)
         opened_backend = open_backend(find_model(model), backend)
-        report = evaluate_source(opened, opened_backend, rate, stride=stride, progress=not quiet)
+        report = evaluate_source(
+            opened, opened_backend, rate, stride=stride, camera_height_m=camera_height, progress=not quiet
+        )
     typer.echo(report)
     if json is not None:
         write_atomically(json, lambda path: path.write_text(report.to_json() + "\n"))
@@ -395,6 +406,7 @@ def _check_writable(path: Path) -> None:
 def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit code 2."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: FFmpeg's own lines about a bad video say less
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices alone: see lapose_ros/__init__.py
     try:
         app(prog_name="lapose")
     except LaposeError as error:
