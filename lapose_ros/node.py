@@ -111,8 +111,8 @@ class EgoMotionNode(SteadyLifecycleNode):
         self.model_version = digest(model_dir)
         initial_pose = np.eye(4)
         initial_pose[:3, :3], initial_pose[:3, 3] = rotation_from_rpy(*given.initial_rpy), given.initial_xyz
-        odometer = Odometer(self.backend, OdometerConfig(max_gap_s=given.max_gap_s))
-        self._odometer = VehicleOdometer(odometer, initial_pose)
+        config = OdometerConfig(max_gap_s=given.max_gap_s, camera_height_m=given.camera_height or None)
+        self._odometer = VehicleOdometer(Odometer(self.backend, config), initial_pose)
         self.outputs = Publishers(self, given)
         self._transform_lookup = create_transform_lookup(self) if given.camera_tf else None
         self._configured = True

@@ -98,6 +98,11 @@ class Parameters:
         (0.0, 0.0, 0.0),
         "Roll, pitch, yaw of the camera in base_frame; zero looks straight ahead, upright.",
     )
+    camera_height: float = _parameter(
+        0.0,
+        "Height of the camera above the road: the scale is as good as that. 0: not known.",
+        limits=(0.0, 20.0),
+    )
     max_gap_s: float = _parameter(
         2.5, "A longer time between frames starts a new window; the pose stays.", limits=(0.1, 60.0), changeable=True
     )

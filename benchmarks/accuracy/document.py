@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.accuracy.measurements import Findings
 from benchmarks.measure import machine
 from lapose_core.evaluation.measure import Measured
-from lapose_core.evaluation.method import KNOWN_CAMERA
+from lapose_core.evaluation.method import KNOWN_CAMERA, KNOWN_HEIGHT
 from lapose_core.evaluation.metrics import summarize
 from lapose_core.evaluation.report import fov_errors_deg, report_of
 
@@ -101,7 +101,7 @@ def _targets(found: Findings) -> list[str]:
     for some, label in ((slow, "real, 1.9 Hz"), (usual, "real, 4.8 Hz")):
         if not some:
             continue
-        pools = [_pool(some, 0), _pool(some, _told(some))]
+        pools = [_pool(some, number) for number in (0, _row_of(some, KNOWN_CAMERA), _row_of(some, KNOWN_HEIGHT))]
         summaries = [summarize(pool) for pool in pools]
         rows.append(("AUC@5 binned", label, [each.auc_binned for each in summaries], 0.90 if some is slow else 0.92))
         if some is slow:
@@ -123,7 +123,7 @@ def _targets(found: Findings) -> list[str]:
             if figures:
                 rows.append(("AUC@5 signed", f"rendered, {name}, {rate_hz:g} Hz", figures, 0.90))
     return _table(
-        ["measure", "where", "model", "target", "", "told the camera"],
+        ["measure", "where", "model", "target", "", "told the camera", "and its height"],
         [
             [
                 measure,
@@ -131,7 +131,7 @@ def _targets(found: Findings) -> list[str]:
                 f"{values[0]:.3f}",
                 f"{target:g}",
                 "met" if _is_met(measure, values[0], target) else "missed",
-                f"{values[1]:.3f}" if len(values) > 1 else "",
+                *(f"{values[told]:.3f}" if len(values) > told else "" for told in (1, 2)),
             ]
             for measure, where, values, target in rows
         ],
@@ -139,13 +139,12 @@ def _targets(found: Findings) -> list[str]:
 
 
 def _shown(rows: Sequence[Any]) -> list[Any]:
-    """The model, going straight ahead, the reference, and the model that is told the camera."""
-    return [*rows[:3], *(row for row in rows if row.method == KNOWN_CAMERA)]
+    """The model, going straight ahead, the reference, and the model that is told the camera, and its height."""
+    return [*rows[:3], *(row for row in rows if row.method in (KNOWN_CAMERA, KNOWN_HEIGHT))]
 
 
-def _told(some: list[Measured]) -> int:
-    """Number of the row of the model that is told the camera."""
-    return [answers.method for answers in some[0].methods].index(KNOWN_CAMERA)
+def _row_of(some: list[Measured], method: str) -> int:
+    return [answers.method for answers in some[0].methods].index(method)
 
 
 def _is_met(measure: str, value: float, target: float) -> bool:

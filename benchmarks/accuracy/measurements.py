@@ -20,6 +20,8 @@ from lapose_core.world.bag import write_drive_bag
 
 RATES_HZ = (9.6, 4.8, 1.9, 1.0)
 CONDITIONS_HZ = (4.0, 2.0)
+#: Metres above the road, by KITTI's own description of its cameras.
+KITTI_HEIGHT_M = 1.65
 #: Seeds of rendered drives that no training draws.
 DRIVES = (101, 102, 103)
 #: A GPS says little about the speed of a vehicle that hardly moves.
@@ -83,7 +85,7 @@ def measure_all(backend: Backend, data: Path, *, clips: int, seconds: float) -> 
     sequences = sorted((data / "kitti_odometry" / "sequences").glob("*"))
     if not sequences:
         raise LaposeError(f"{data} has no kitti_odometry/sequences: give the data folder with --data")
-    real = dict(_measure_source(backend, path) for path in _at_rates(sequences))
+    real = dict(_measure_source(backend, path, KITTI_HEIGHT_M) for path in _at_rates(sequences))
     with tempfile.TemporaryDirectory() as folder:
         drives = [_draw_drive(Path(folder) / f"drive{seed}", seed, seconds) for seed in DRIVES]
         rendered = dict(_measure_source(backend, path) for path in _at_rates(drives))
@@ -105,12 +107,15 @@ def _draw_drive(path: Path, seed: int, seconds: float) -> Path:
     return path
 
 
-def _measure_source(backend: Backend, item: tuple[Path, float]) -> tuple[tuple[str, float], Measured | None]:
+def _measure_source(
+    backend: Backend, item: tuple[Path, float], camera_height_m: float | None = None
+) -> tuple[tuple[str, float], Measured | None]:
     """None where the source is too short for a window at that rate."""
     path, rate_hz = item
     print(f"{path.name} at {rate_hz:g} Hz", flush=True)
     try:
-        return (path.name, rate_hz), measure(open_source(path), backend, rate_hz, progress=False)
+        measured = measure(open_source(path), backend, rate_hz, camera_height_m=camera_height_m, progress=False)
+        return (path.name, rate_hz), measured
     except LaposeError as error:
         print(f"  left out: {error}", flush=True)
         return (path.name, rate_hz), None

@@ -24,10 +24,15 @@ class KnownCamera:
     Attributes:
         focal: pixels; None where it is not known.
         axis: where the optical axis meets the picture, pixels right of and below its middle; None where not known.
+        distortion: of its pictures: a point at the end of the middle row lies where a pinhole would have it after
+            dividing by 1 + that (Fitzgibbon 2001). Negative for a barrel; none once they are rectified.
+        height: above the road, metres; None where it is not known.
     """
 
     focal: float | None = None
     axis: tuple[float, float] | None = None
+    distortion: float = 0.0
+    height: float | None = None
 
     @classmethod
     def of_source(

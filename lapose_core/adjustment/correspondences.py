@@ -20,7 +20,8 @@ class Correspondences:
     """M points in both frames of each of S steps. The first half are cells of the older frame, the rest of the newer.
 
     Attributes:
-        older_S2M, newer_S2M: pixels right of and below where the optical axis meets the model's input.
+        older_S2M, newer_S2M: pixels right of and below where the optical axis meets the model's input, as a pinhole
+            would have them.
         deviation_SM: standard deviation of where the points are, pixels, for those that are no outliers.
         weight_SM: from 0 (outside the picture) to 1 (surely the same point).
     """
@@ -32,12 +33,17 @@ class Correspondences:
 
     @classmethod
     def of_matches(
-        cls, matches_S2NC: np.ndarray, config: ModelConfig, axis: tuple[float, float] = (0.0, 0.0)
+        cls,
+        matches_S2NC: np.ndarray,
+        config: ModelConfig,
+        axis: tuple[float, float] = (0.0, 0.0),
+        distortion: float = 0.0,
     ) -> Correspondences:
         """From the inverse dynamics model's matches, there and back (`LAPose.infer_action`).
 
         Args:
             axis: where the optical axis meets the picture, pixels right of and below its middle.
+            distortion: of the lens, see `KnownCamera`.
         """
         middle_21 = np.array([[config.image_width / 2], [config.image_height / 2]], np.float32)
         cells_S2N = np.broadcast_to(
@@ -50,11 +56,14 @@ class Correspondences:
         peak_SM, spread_SM = (matches_S2NC[..., number].reshape(len(matches_S2NC), -1) for number in (2, 4))
         axis_21 = np.array(axis, np.float32)[:, None]
         return cls(
-            older_S2M - axis_21,
-            newer_S2M - axis_21,
+            *(_straightened(points - axis_21, config, distortion) for points in (older_S2M, newer_S2M)),
             np.maximum(_DEVIATION * spread_SM, _LEAST_DEVIATION),
             np.where(inside_S2M.all(axis=1), np.sqrt(peak_SM), np.float32(0)),
         )
+
+    def part(self, points: slice, steps: slice = slice(None)) -> Correspondences:
+        """Some of the points of some of the steps."""
+        return Correspondences(*(value[steps, ..., points] for value in vars(self).values()))
 
     def half(self, config: ModelConfig) -> Correspondences:
         """Every other cell, like a chessboard: neighbours say the same, for twice the cost."""
@@ -68,6 +77,14 @@ class Correspondences:
         ones_S1M = np.ones((len(self.older_S2M), 1, self.older_S2M.shape[2]), np.float32)
         scale = np.float32(1 / focal)
         return tuple(np.concatenate([points * scale, ones_S1M], axis=1) for points in (self.older_S2M, self.newer_S2M))
+
+
+def _straightened(points_S2M: np.ndarray, config: ModelConfig, distortion: float) -> np.ndarray:
+    """Where a pinhole would have the points: the division model."""
+    if not distortion:
+        return points_S2M
+    reach_S1M = np.square(points_S2M * np.float32(2 / config.image_width)).sum(1, keepdims=True)
+    return points_S2M / (1 + np.float32(distortion) * reach_S1M)
 
 
 def cells(width: int, height: int) -> np.ndarray:

@@ -32,7 +32,7 @@ _TELLING = 4.0
 def facing(found: Correspondences, fit: EpipolarFit) -> np.ndarray:
     """(S,) 1, or -1 where the points say that the vehicle goes the other way: epipolar planes are the same for both."""
     older_S3M, newer_S3M = found.rays(fit.focal)
-    inverse_SM, deviation_SM, off_SM = _inverse_depth(older_S3M, newer_S3M, *_to_newer(fit), found, fit.focal)
+    inverse_SM, deviation_SM, off_SM = inverse_depth(older_S3M, newer_S3M, *_to_newer(fit), found, fit.focal)
     tells_SM = (off_SM < _OFF_LINE) & (found.weight_SM > 0) & (np.abs(inverse_SM) > _TELLING * deviation_SM)
     count_S = tells_SM.sum(-1)
     ahead_S = (tells_SM & (inverse_SM > 0)).sum(-1) / np.maximum(count_S, 1)
@@ -85,14 +85,13 @@ def sight_twice(found: Correspondences, fit: EpipolarFit) -> Sights:
     """The cells between the S steps of a fit, J = S - 1."""
     cells = found.weight_SM.shape[-1] // 2
     older_S3M, newer_S3M = found.rays(fit.focal)
-    before = Correspondences(*(value[:-1, ..., cells:] for value in vars(found).values()))
-    after = Correspondences(*(value[1:, ..., :cells] for value in vars(found).values()))
+    before, after = found.part(slice(cells, None), slice(-1)), found.part(slice(cells), slice(1, None))
     back = (fit.rotation_S33[:-1], fit.seen_S3[:-1])
     forth = tuple(value[1:] for value in _to_newer(fit))
-    nearness_b, deviation_b, off_b = _inverse_depth(
+    nearness_b, deviation_b, off_b = inverse_depth(
         newer_S3M[:-1, :, cells:], older_S3M[:-1, :, cells:], *back, before, fit.focal
     )
-    nearness_a, deviation_a, off_a = _inverse_depth(
+    nearness_a, deviation_a, off_a = inverse_depth(
         older_S3M[1:, :, :cells], newer_S3M[1:, :, :cells], *forth, after, fit.focal
     )
     inside = (before.weight_SM > 0) & (after.weight_SM > 0)
@@ -125,7 +124,7 @@ def _to_newer(fit: EpipolarFit) -> tuple[np.ndarray, np.ndarray]:
     return rotation_S33, -(rotation_S33 @ fit.seen_S3[..., None])[..., 0]
 
 
-def _inverse_depth(
+def inverse_depth(
     ray_S3M: np.ndarray,
     other_S3M: np.ndarray,
     rotation_S33: np.ndarray,

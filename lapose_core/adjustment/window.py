@@ -11,6 +11,7 @@ from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of,
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.focal import believe, compare_depths
+from lapose_core.adjustment.ground import correct_scale, see_ground
 from lapose_core.adjustment.lengths import chain_lengths, facing
 from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig
@@ -38,8 +39,8 @@ def adjust_window(
     """Fit rotations, directions, relative lengths and field of view of a window to what was matched in it.
 
     The pose head looks at 50 numbers a step, which keep what matters of the matches but not all of it; here the matches
-    themselves are asked again, and what the head says is the prior. The window's scale remains the head's, as it is for
-    the focal length that comes out.
+    themselves are asked again, and what the head says is the prior. The window's scale is the head's, as it is for the
+    focal length that comes out, unless the road below the camera says otherwise (`ground`).
 
     Args:
         decoded: the pose head's motions of S steps.
@@ -50,13 +51,15 @@ def adjust_window(
     Returns:
         The motions, with variances of what is left.
     """
-    found = Correspondences.of_matches(matches_S2NC, config, camera.axis or (0.0, 0.0))
+    found = Correspondences.of_matches(matches_S2NC, config, camera.axis or (0.0, 0.0), camera.distortion)
     fit, decoded = _fit(decoded, found, config, camera)
     reach_S = _reach(decoded)
     fit = replace(fit, seen_S3=fit.seen_S3 * facing(found, fit)[:, None])
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
     length_S = np.linalg.norm(decoded.translation_S3, axis=-1) * (chained_S / reach_S)
     length_S *= (fit.focal / focal_of(decoded, config)) ** SCALE_BY_FOCAL
+    log_scale, scale_deviation = correct_scale(see_ground(found, fit, length_S), camera.height)
+    length_S *= math.exp(log_scale)
     fov_x = 2 * math.atan(0.5 * config.image_width / fit.focal)
     return DecodedMotions(
         fit.direction_S3 * length_S[:, None],
@@ -64,6 +67,7 @@ def adjust_window(
         _variances(fit, reach_S, log_deviation_S) + _HEAD_SHARE * decoded.variance_S6,
         np.full_like(decoded.fov_x_S, fov_x),
         float(np.mean(length_S)),
+        scale_deviation,
     )
 
 

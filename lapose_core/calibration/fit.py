@@ -21,11 +21,11 @@ _BOUNDS = [
     *[(-3.0, 3.0)] * 6,
     *[(0.4, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
     *[(0.4, 2.0), (0.3, 3.0), (0.1, 3.0), (0.1, 3.0)],
-    *[(0.0, 0.6), (0.0, 0.6), (-0.8, 0.8)],
+    *[(0.0, 0.6), (0.0, 0.6), (0.0, 3.0), (-0.8, 0.8)],
 ]
 #: Middle and standard deviation of what is believed before any sample is seen, where few tell.
-_BELIEVED = np.array([0.0] * 6 + 2 * [0.5, 1.0, 0.5, 0.5] + [0.0, 0.0, 0.0])
-_BELIEF = np.array([1.0] * 6 + 2 * [0.2, 0.5, 0.5, 0.5] + [0.3, 0.3, 0.5])
+_BELIEVED = np.array([0.0] * 6 + 2 * [0.5, 1.0, 0.5, 0.5] + [0.0, 0.0, 1.0, 0.0])
+_BELIEF = np.array([1.0] * 6 + 2 * [0.2, 0.5, 0.5, 0.5] + [0.3, 0.3, 0.5, 0.5])
 
 
 def fit_calibration(samples: Samples) -> Calibration:
@@ -53,7 +53,12 @@ def fit_calibration(samples: Samples) -> Calibration:
 def covariances(calibration: Calibration, samples: Samples) -> np.ndarray:
     """Calibrated covariances (S, 6, 6) of samples."""
     return calibration.covariance(
-        samples.poses_S44, samples.variance_S6, samples.intervals_S, samples.sight_S, samples.turn_S
+        samples.poses_S44,
+        samples.variance_S6,
+        samples.intervals_S,
+        samples.sight_S,
+        samples.turn_S,
+        samples.told_S,
     )
 
 
@@ -78,6 +83,7 @@ def _widened(calibration: Calibration, translation: float, rotation: float) -> C
         factors=tuple(map(float, wide)),
         scale_share=calibration.scale_share * translation,
         straight_share=calibration.straight_share * translation,
+        scale_factor=calibration.scale_factor * translation,
     )
 
 

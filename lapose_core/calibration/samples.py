@@ -11,17 +11,19 @@ from typing_extensions import Self
 
 from lapose_core.adjustment.camera import KnownCamera
 from lapose_core.calibration.pictures import spoil
-from lapose_core.evaluation.clips import drawn_intrinsics
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.calibration import turn_of
 from lapose_core.runtime.estimate import decode_window, refine_steps, view_step
 from lapose_core.runtime.view import look
+from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
 
 #: Any camera, mounted anywhere: users have more of them than training. Standing still has a rule of its own.
-_WORLD = WorldConfig(standing_share=0.0, tail_share=0.3, fov_x_usual_share=0.3, principal_point=(0.016, 0.012))
+_WORLD = WorldConfig(
+    standing_share=0.0, tail_share=0.3, fov_x_usual_share=0.3, principal_point=(0.016, 0.012), barrel_share=0.15
+)
 #: Share of the clips whose frames are further apart in time than training has them, or whose vehicle is faster.
 _SLOW_SHARE, _FAST_SHARE = 0.1, 0.1
 _SLOW_RATE_HZ, _FASTER = (0.4, 1.0), (1.5, 3.0)
@@ -34,7 +36,7 @@ class Samples:
     """S steps, those of a window as the pose head decodes them together; see `Calibration.covariance`.
 
     Attributes:
-        turn_S: of each step's window.
+        turn_S, told_S: of each step's window.
         clip_S: number of each step's clip.
     """
 
@@ -43,6 +45,7 @@ class Samples:
     intervals_S: np.ndarray
     sight_S: np.ndarray
     turn_S: np.ndarray
+    told_S: np.ndarray
     truth_S44: np.ndarray
     clip_S: np.ndarray
 
@@ -75,8 +78,7 @@ def draw_samples(
             if spoilt:
                 frames_THWC = spoil(rng, frames_THWC)
             intervals_S = (drawn.intervals_BS[place] / faster).astype(np.float32)
-            camera = drawn_intrinsics(drawn.cameras_BTC[place, 0], config.image_height, config.image_width)
-            told = KnownCamera.of_source(camera, config)
+            told = _drawn_camera(drawn, place, config.image_width)
             parts.append(
                 _decoded(backend, frames_THWC, intervals_S, drawn.motions_BS44[place], number * _BLOCK + place, told)
             )
@@ -109,7 +111,7 @@ def _decoded(
     truth_S44: np.ndarray,
     clip: int,
     told: KnownCamera,
-) -> tuple[Samples, ...]:
+) -> tuple[Samples, Samples]:
     prepared = [backend.prepare(frame) for frame in frames_THWC]
     views = [look(*pair) for pair in zip(frames_THWC, map(backend.picture, prepared), strict=True)]
     features = [backend.tokenize(frame) for frame in prepared]
@@ -123,8 +125,8 @@ def _decoded(
     inferred = refine_steps(inferred, views)
     # Where the pictures overrule the model, nothing is left to calibrate.
     left_S = np.array([not (step.is_blind or step.is_still) for step in seen])
-    both = []
-    for camera in (KnownCamera(), told):
+
+    def samples_of(camera: KnownCamera) -> Samples:
         decoded = decode_window(backend, inferred, intervals_S, camera)
         poses_S44 = make_pose(decoded.translation_S3, decoded.quaternion_S4)
         samples = Samples(
@@ -133,8 +135,15 @@ def _decoded(
             intervals_S,
             np.array([step.sight for step in seen]),
             np.full(len(intervals_S), turn_of(poses_S44)),
+            np.full(len(intervals_S), decoded.scale_deviation),
             truth_S44,
             np.full(len(intervals_S), clip),
         )
-        both.append(samples.select(left_S))
-    return tuple(both)
+        return samples.select(left_S)
+
+    return samples_of(KnownCamera()), samples_of(told)
+
+
+def _drawn_camera(clips: Clips, clip: int, width: int) -> KnownCamera:
+    focal, across, along = (width * clips.cameras_BTC[clip, 0, [t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]]).tolist()
+    return KnownCamera(focal, (across, along), float(clips.distortion_B[clip]))

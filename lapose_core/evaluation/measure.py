@@ -85,6 +85,7 @@ def measure(
     rate_hz: float,
     *,
     stride: int | None = None,
+    camera_height_m: float | None = None,
     progress: bool = True,
     methods: Sequence[Method] | None = None,
 ) -> Measured:
@@ -95,6 +96,7 @@ def measure(
         backend: the model.
         rate_hz: frames a second within a window; the nearest frames are taken.
         stride: start a window at every stride-th frame of the source; by default every one, up to 400 windows.
+        camera_height_m: of the camera above the road, where it is known: for one more row.
         progress: show progress bars.
         methods: what to run in their place.
 
@@ -122,7 +124,7 @@ def measure(
     sequence_N = sample_sequence(truth.stamps_ns, rate_hz)
 
     if methods is None:
-        unknown, *known = model_methods(backend, source.intrinsics)
+        unknown, *known = model_methods(backend, source.intrinsics, camera_height_m)
         methods = [unknown, *baselines(source.intrinsics), *known]
     frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)

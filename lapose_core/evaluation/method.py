@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from lapose_core.runtime.view import View, look
 
 #: Name of the row of the model that is told the camera.
 KNOWN_CAMERA = "lapose, known camera"
+KNOWN_HEIGHT = "lapose, known camera and height"
 
 Result = TypeVar("Result")
 
@@ -92,14 +93,22 @@ class LaPose:
     """The model: tokens and view of a frame, the latent action of a pair, the pose head over a clip.
 
     Args:
-        intrinsics: of the source's camera, for a model that is told it.
-        shared: the same model without, which has done the work on pictures already.
+        camera: what it is told of the source's.
+        name: for tables.
+        shared: the same model told something else, which has done the work on pictures already.
     """
 
-    def __init__(self, backend: Backend, intrinsics: Intrinsics | None = None, shared: LaPose | None = None) -> None:
-        self.name = "lapose" if intrinsics is None else KNOWN_CAMERA
+    def __init__(
+        self,
+        backend: Backend,
+        camera: KnownCamera | None = None,
+        *,
+        name: str = "lapose",
+        shared: LaPose | None = None,
+    ) -> None:
+        self.name = name
         self._backend = backend
-        self._camera = KnownCamera() if intrinsics is None else KnownCamera.of_source(intrinsics, backend.config)
+        self._camera = camera or KnownCamera()
         self._see: Callable[[np.ndarray], SeenFrame] = shared._see if shared else Newest(self._look)
         self._infer: Callable[[SeenFrame, SeenFrame, float], SeenStep] = shared._infer if shared else Newest(self._step)
 
@@ -132,7 +141,16 @@ class LaPose:
         return SeenStep(inferred, view_step(previous.view, current.view, interval_s), previous.size_HW)
 
 
-def model_methods(backend: Backend, intrinsics: Intrinsics | None) -> list[Method]:
-    """The model that knows nothing of the camera, and where the camera is known the one that is told."""
+def model_methods(
+    backend: Backend, intrinsics: Intrinsics | None, camera_height_m: float | None = None
+) -> list[Method]:
+    """The model that knows nothing of the camera; one that is told the camera, and one its height too, where known."""
     model = LaPose(backend)
-    return [model] if intrinsics is None else [model, LaPose(backend, intrinsics, model)]
+    if intrinsics is None:
+        return [model]
+    camera = KnownCamera.of_source(intrinsics, backend.config)
+    told = [LaPose(backend, camera, name=KNOWN_CAMERA, shared=model)]
+    if camera_height_m is not None:
+        camera = replace(camera, height=camera_height_m)
+        told.append(LaPose(backend, camera, name=KNOWN_HEIGHT, shared=model))
+    return [model, *told]

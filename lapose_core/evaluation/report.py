@@ -138,13 +138,21 @@ class Report:
 
 
 def evaluate(
-    source: Source, backend: Backend, rate_hz: float, *, stride: int | None = None, progress: bool = True
+    source: Source,
+    backend: Backend,
+    rate_hz: float,
+    *,
+    stride: int | None = None,
+    camera_height_m: float | None = None,
+    progress: bool = True,
 ) -> Report:
     """Compare the model with the true poses of a source, over 16-frame windows and frame by frame.
 
     Arguments and errors are those of `measure`.
     """
-    return report_of(measure(source, backend, rate_hz, stride=stride, progress=progress))
+    return report_of(
+        measure(source, backend, rate_hz, stride=stride, camera_height_m=camera_height_m, progress=progress)
+    )
 
 
 def report_of(measured: Measured) -> Report:

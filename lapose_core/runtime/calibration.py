@@ -17,7 +17,7 @@ from lapose_core.geometry import rotation_angle
 from lapose_core.model.config import StoredConfig
 
 CALIBRATION_FILE = "calibration.json"
-_VERSION = 1
+_VERSION = 2
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Calibration(StoredConfig):
         translation, rotation: growth of theirs.
         scale_share, straight_share: standard deviations of the scale, which is common to a window, as shares of the
             step: an error along the direction of travel. The second where the window goes straight, on top.
+        scale_factor: of the scale's standard deviation that the window tells, on top of these.
         slide_tilt: correlation of the errors of moving up or down and of tilting, which look alike.
         known_camera: the same for a camera whose focal length is known; None where it has none of its own.
         weights: which they were fitted to, see `weights_of`; empty where nothing was.
@@ -70,6 +71,7 @@ class Calibration(StoredConfig):
     rotation: Growth = Growth()
     scale_share: float = 0.0
     straight_share: float = 0.0
+    scale_factor: float = 0.0
     slide_tilt: float = 0.0
     known_camera: Calibration | None = None
     weights: str = ""
@@ -115,16 +117,16 @@ class Calibration(StoredConfig):
         return self.known_camera if known and self.known_camera is not None else self
 
     def numbers(self) -> np.ndarray:
-        """All that can be fitted, (17,): logarithms of the factors, growths, shares of the scale, correlation."""
+        """All that can be fitted, (18,): logarithms of the factors, growths, doubts of the scale, correlation."""
         growths = [*dataclasses.astuple(self.translation), *dataclasses.astuple(self.rotation)]
-        return np.array([*np.log(self.factors), *growths, self.scale_share, self.straight_share, self.slide_tilt])
+        return np.array([*np.log(self.factors), *growths, *self._scale(), self.slide_tilt])
 
     @classmethod
     def from_numbers(cls, numbers: np.ndarray) -> Calibration:
         """The inverse of `numbers`."""
         values = [float(value) for value in numbers]
         factors = tuple(float(value) for value in np.exp(numbers[:6]))
-        return cls(factors, Growth(*values[6:10]), Growth(*values[10:14]), *values[14:17])
+        return cls(factors, Growth(*values[6:10]), Growth(*values[10:14]), *values[14:18])
 
     def covariance(
         self,
@@ -133,6 +135,7 @@ class Calibration(StoredConfig):
         intervals_S: np.ndarray,
         sight_S: np.ndarray,
         turn_S: np.ndarray | float,
+        told_S: np.ndarray | float = 0.0,
     ) -> np.ndarray:
         """Covariances (S, 6, 6) of motions: translation, then rotation vector (m^2, rad^2), in the older camera's axes.
 
@@ -142,6 +145,7 @@ class Calibration(StoredConfig):
             intervals_S: seconds.
             sight_S: of the poorer of the two frames, see `View`.
             turn_S: radians that the step's window turns, see `turn_of`.
+            told_S: what the step's window tells of its scale, `DecodedMotions.scale_deviation`.
         """
         translation_S3 = poses_S44[:, :3, 3]
         deviation_S6 = np.sqrt(np.maximum(variance_S6.astype(np.float64), SMALLEST_VARIANCE))
@@ -149,16 +153,25 @@ class Calibration(StoredConfig):
         deviation_S6 = deviation_S6 * self.factors * np.repeat(growth_S2, 3, axis=-1)
         deviation_S6 = np.maximum(deviation_S6, SMALLEST_VARIANCE**0.5)
         covariance_S66 = deviation_S6[:, :, None] * self._correlation() * deviation_S6[:, None, :]
-        stretch_S3 = self.scale_deviation(poses_S44, intervals_S, sight_S, turn_S)[:, None] * translation_S3
+        stretch_S3 = self.scale_deviation(poses_S44, intervals_S, sight_S, turn_S, told_S)[:, None] * translation_S3
         covariance_S66[:, :3, :3] += stretch_S3[:, :, None] * stretch_S3[:, None, :]
         return covariance_S66
 
     def scale_deviation(
-        self, poses_S44: np.ndarray, intervals_S: np.ndarray, sight_S: np.ndarray, turn_S: np.ndarray | float
+        self,
+        poses_S44: np.ndarray,
+        intervals_S: np.ndarray,
+        sight_S: np.ndarray,
+        turn_S: np.ndarray | float,
+        told_S: np.ndarray | float = 0.0,
     ) -> np.ndarray:
         """(S,) standard deviations of the scale, as shares of the steps; in `covariance` already. See there."""
         straight_S = self.straight_share**2 / (1 + (np.asarray(turn_S) / _TELLING_TURN_RAD) ** 2)
-        return np.sqrt(self.scale_share**2 + straight_S) * self._growth(poses_S44, intervals_S, sight_S)[:, 0]
+        variance_S = self.scale_share**2 + straight_S + (self.scale_factor * np.asarray(told_S)) ** 2
+        return np.sqrt(variance_S) * self._growth(poses_S44, intervals_S, sight_S)[:, 0]
+
+    def _scale(self) -> tuple[float, float, float]:
+        return self.scale_share, self.straight_share, self.scale_factor
 
     def _growth(self, poses_S44: np.ndarray, intervals_S: np.ndarray, sight_S: np.ndarray) -> np.ndarray:
         """(S, 2) factors by which the deviations of translation and rotation grow."""

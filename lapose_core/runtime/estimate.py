@@ -114,9 +114,9 @@ def estimate_motions(
     speed_S = np.linalg.norm(poses_S44[:, :3, 3], axis=-1) / np.maximum(intervals_S, 1e-3)
     sight_S = np.array([view.sight for view in views_S])
     calibration = backend.calibration.of_camera(known=camera.focal is not None)
-    turn = turn_of(poses_S44)
-    covariance_S66 = calibration.covariance(poses_S44, decoded.variance_S6, intervals_S, sight_S, turn)
-    scale_deviation_S = calibration.scale_deviation(poses_S44, intervals_S, sight_S, turn)
+    turn, told = turn_of(poses_S44), decoded.scale_deviation
+    covariance_S66 = calibration.covariance(poses_S44, decoded.variance_S6, intervals_S, sight_S, turn, told)
+    scale_deviation_S = calibration.scale_deviation(poses_S44, intervals_S, sight_S, turn, told)
     for step, view in enumerate(views_S):
         if view.is_still and speed_S[step] < _SLOW_MPS:
             poses_S44[step], scale_deviation_S[step] = np.eye(4), 0.0

@@ -37,6 +37,7 @@ class OdometerConfig:
             input is centred on it, else on the image's middle.
         fov_x_rad: horizontal field of view of the image, as if the principal point were central, where it is known.
             Rotations, directions and the scale are better with it.
+        camera_height_m: the camera's above the road, where it is known. The scale is as good as that.
     """
 
     max_gap_s: float = 2.5
@@ -44,6 +45,7 @@ class OdometerConfig:
     gap_turn_radps: float = UNSEEN_TURN_RADPS
     principal_point: PrincipalPoint = None
     fov_x_rad: float | None = None
+    camera_height_m: float | None = None
 
     def unseen_variance(self, seconds: float) -> np.ndarray:
         """Variances (6,) of a motion that nobody has seen; the same in all axes."""
@@ -55,7 +57,8 @@ class OdometerConfig:
         if self.fov_x_rad is not None:
             crop = find_crop(width, height, model, self.principal_point)
             focal = 0.5 * width / math.tan(0.5 * self.fov_x_rad) * model.image_width / crop.width
-        return KnownCamera(focal, None if self.principal_point is None else (0.0, 0.0))
+        axis = None if self.principal_point is None else (0.0, 0.0)
+        return KnownCamera(focal, axis, height=self.camera_height_m)
 
 
 @dataclass(frozen=True)

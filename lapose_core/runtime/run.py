@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,7 @@ def run(
     threads: int | None = None,
     every_frame: bool = False,
     calibrated: bool = False,
+    camera_height_m: float | None = None,
     stream: bool = True,
     output_bag: Path | None = None,
     progress: bool = True,
@@ -91,6 +92,7 @@ def run(
             measured against the last step. The trajectory has them; the motions are those of the steps, a chain still.
         calibrated: take the camera as the source tells it (KITTI's `calib.txt`, a bag's CameraInfo), without
             undistorting images.
+        camera_height_m: of the camera above the road, where it is known; the scale is as good as that.
         stream: keep each frame's work; False computes the whole window for each frame anew, for comparison.
         output_bag: also write this MCAP file, see `write_output_bag`; the source must be a bag then.
         progress: show a progress bar on stderr.
@@ -102,7 +104,7 @@ def run(
     if output_bag is not None:
         check_output_bag(output_bag, source)
     opened = open_backend(find_model(model), backend, threads)
-    config = _config_of(source) if calibrated else OdometerConfig()
+    config = replace(_config_of(source) if calibrated else OdometerConfig(), camera_height_m=camera_height_m)
     odometer = Odometer(opened if stream else RecomputingBackend(opened), config)
     steps = FrameSampler(rate_hz if every_frame else None)
     try:

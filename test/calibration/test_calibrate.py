@@ -33,8 +33,8 @@ def samples(clips: int, claimed: np.ndarray) -> Samples:
     half = 0.5 * error_S6[:, 3:]
     truth_S44 = make_pose(poses_S44[:, :3, 3] + error_S6[:, :3], np.hstack([half, np.ones((steps, 1))]))
     return Samples(
-        poses_S44, np.tile(claimed**2, (steps, 1)), np.full(steps, 0.25), sight_S, np.full(steps, 1.0), truth_S44,
-        np.repeat(np.arange(clips), 15),
+        poses_S44, np.tile(claimed**2, (steps, 1)), np.full(steps, 0.25), sight_S, np.full(steps, 1.0),
+        np.zeros(steps), truth_S44, np.repeat(np.arange(clips), 15),
     )  # fmt: skip
 
 

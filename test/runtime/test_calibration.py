@@ -20,7 +20,7 @@ from lapose_core.runtime.calibration import CALIBRATION_FILE, Calibration, Growt
 
 WIDER = Calibration(
     (2.0,) * 6, Growth(0.5, 1.0, 0.5, 0.5), Growth(0.5, 1.0, 0.1, 0.1), scale_share=0.1, straight_share=0.1,
-    slide_tilt=0.5,
+    scale_factor=1.0, slide_tilt=0.5,
 )  # fmt: skip
 numbers = st.floats(0.01, 40.0)
 
@@ -46,9 +46,11 @@ def test_whatever_is_seen_the_covariance_is_one(step: float, interval: float, si
 
 
 def test_doubt_grows_where_sight_interval_step_or_speed_go_beyond_what_is_usual() -> None:
-    def volume(step: float = 1.0, interval: float = 0.25, sight: float = 0.8, turn: float = 1.0) -> float:
+    def volume(
+        step: float = 1.0, interval: float = 0.25, sight: float = 0.8, turn: float = 1.0, told: float = 0.1
+    ) -> float:
         covariance_S66 = WIDER.covariance(
-            motion(step), np.full((1, 6), 1e-2), np.array([interval]), np.array([sight]), np.array([turn])
+            motion(step), np.full((1, 6), 1e-2), np.array([interval]), np.array([sight]), np.array([turn]), told
         )
         return float(np.linalg.det(covariance_S66[0]))
 
@@ -58,6 +60,7 @@ def test_doubt_grows_where_sight_interval_step_or_speed_go_beyond_what_is_usual(
     assert volume(interval=2.0) > 10 * usual
     assert volume(step=20.0, interval=1.0) > 10 * usual
     assert volume(turn=0.0) > usual  # straight ahead the scale is a guess
+    assert volume(told=0.3) > usual
 
 
 def test_every_model_folder_has_its_own(tiny_model_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

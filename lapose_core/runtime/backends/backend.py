@@ -54,6 +54,7 @@ class DecodedMotions:
         variance_S6: of the translation (m^2) and of the rotation vector (rad^2), as learned; see `Calibration`.
         fov_x_S: horizontal field of view of the model's input, not of the source image.
         scale_m: mean step length of the window.
+        scale_deviation: standard deviation of its logarithm, which all steps have in common; 0 where nobody tells.
     """
 
     translation_S3: np.ndarray
@@ -61,6 +62,7 @@ class DecodedMotions:
     variance_S6: np.ndarray
     fov_x_S: np.ndarray
     scale_m: float
+    scale_deviation: float = 0.0
 
 
 class Backend(Protocol):
