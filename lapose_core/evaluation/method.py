@@ -17,7 +17,7 @@ from lapose_core.runtime.view import View, look
 
 #: Name of the row of the model that is told the camera.
 KNOWN_CAMERA = "lapose, known camera"
-KNOWN_HEIGHT = "lapose, known camera and height"
+KNOWN_HEIGHT = f"{KNOWN_CAMERA} and height"
 
 Result = TypeVar("Result")
 
@@ -145,12 +145,12 @@ def model_methods(
     backend: Backend, intrinsics: Intrinsics | None, camera_height_m: float | None = None
 ) -> list[Method]:
     """The model that knows nothing of the camera; one that is told the camera, and one its height too, where known."""
-    model = LaPose(backend)
-    if intrinsics is None:
-        return [model]
-    camera = KnownCamera.of_source(intrinsics, backend.config)
-    told = [LaPose(backend, camera, name=KNOWN_CAMERA, shared=model)]
+    model, camera = LaPose(backend), KnownCamera()
+    told = []
+    if intrinsics is not None:
+        camera = KnownCamera.of_source(intrinsics, backend.config)
+        told.append(LaPose(backend, camera, name=KNOWN_CAMERA, shared=model))
     if camera_height_m is not None:
-        camera = replace(camera, height=camera_height_m)
-        told.append(LaPose(backend, camera, name=KNOWN_HEIGHT, shared=model))
+        name = f"{told[-1].name} and height" if told else "lapose, known height"
+        told.append(LaPose(backend, replace(camera, height=camera_height_m), name=name, shared=model))
     return [model, *told]

@@ -58,6 +58,18 @@ def test_a_scale_error_and_a_reversed_direction_show_where_they_should(drive: Nu
     assert row.summary.auc_signed == 0
 
 
+def test_what_is_told_of_the_camera_has_rows_of_its_own(drive: NumberedDrive) -> None:
+    def told(source: NumberedDrive, camera_height_m: float | None) -> list[str]:
+        backend = KnowingBackend(source.poses.poses)
+        report = evaluate(source, backend, 5.0, camera_height_m=camera_height_m, progress=False)
+        return [row.method for row in report.rows if row.method.startswith("lapose,")]
+
+    assert told(drive, None) == ["lapose, known camera"]
+    assert told(drive, 1.6) == ["lapose, known camera", "lapose, known camera and height"]
+    drive.intrinsics = None
+    assert told(drive, 1.6) == ["lapose, known height"]
+
+
 def test_each_frame_is_tokenized_once_and_each_pair_compared_once(drive: NumberedDrive) -> None:
     backend = KnowingBackend(drive.poses.poses)
     evaluate(drive, backend, 5.0, progress=False)
