@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from benchmarks.accuracy.measurements import measure_all
 from benchmarks.accuracy.plots import draw_plots
 from lapose_core.errors import LaposeError
 from lapose_core.models import find_model
-from lapose_core.runtime.backends.open import open_backend
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,12 +24,19 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "accuracy.md")
     parser.add_argument("--clips", type=int, default=16, help="rendered clips of each condition")
     parser.add_argument("--seconds", type=float, default=45.0, help="length of the rendered drives")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that share the work")
     options = parser.parse_args()
     try:
-        backend = open_backend(find_model(options.model), options.backend)
-        found = measure_all(backend, options.data, clips=options.clips, seconds=options.seconds)
-        draw_plots(found, options.output.parent)
+        found = measure_all(
+            find_model(options.model),
+            options.data,
+            backend=options.backend,
+            clips=options.clips,
+            seconds=options.seconds,
+            jobs=options.jobs,
+        )
         write_document(found, options.output)
+        draw_plots(found, options.output.parent)
     except LaposeError as error:
         print(f"lapose: {error}", file=sys.stderr)
         return 2

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import reduce
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +19,17 @@ from lapose_core.errors import LaposeError
 from lapose_core.evaluation.conditions import ConditionsReport, evaluate_conditions
 from lapose_core.evaluation.measure import Measured, measure
 from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.open import open_backend
 from lapose_core.runtime.odometer import Odometer
 from lapose_core.world.bag import write_drive_bag
+from lapose_core.world.conditions import CONDITIONS
 
 RATES_HZ = (9.6, 4.8, 1.9, 1.0)
 CONDITIONS_HZ = (4.0, 2.0)
 #: Metres above the road, by KITTI's own description of its cameras.
 KITTI_HEIGHT_M = 1.65
-#: Seeds of rendered drives that no training draws.
-DRIVES = (101, 102, 103)
+#: Seeds of rendered drives that no training draws; a window starts at every third of their frames.
+DRIVES, DRIVE_STRIDE = (101, 102, 103), 3
 #: A GPS says little about the speed of a vehicle that hardly moves.
 _SLOWEST_M_S = 3.0
 
@@ -77,25 +83,64 @@ class Findings:
     speed: SpeedCheck | None
 
 
-def measure_all(backend: Backend, data: Path, *, clips: int, seconds: float) -> Findings:
+def measure_all(model_dir: Path, data: Path, *, backend: str, clips: int, seconds: float, jobs: int) -> Findings:
     """Measure on the sequences and clips of a data folder, on rendered drives, and on rendered clips by condition.
+
+    Args:
+        backend: see `open_backend`.
+        clips: of each condition.
+        seconds: that each rendered drive lasts.
+        jobs: processes that share the work.
 
     Raises LaposeError where the folder has no sequences.
     """
     sequences = sorted((data / "kitti_odometry" / "sequences").glob("*"))
     if not sequences:
         raise LaposeError(f"{data} has no kitti_odometry/sequences: give the data folder with --data")
-    real = dict(_measure_source(backend, path, KITTI_HEIGHT_M) for path in _at_rates(sequences))
-    with tempfile.TemporaryDirectory() as folder:
-        drives = [_draw_drive(Path(folder) / f"drive{seed}", seed, seconds) for seed in DRIVES]
-        rendered = dict(_measure_source(backend, path) for path in _at_rates(drives))
-    conditions = {rate_hz: evaluate_conditions(backend, rate_hz, clips=clips) for rate_hz in CONDITIONS_HZ}
-    real = {key: value for key, value in real.items() if value is not None}
-    rendered = {key: value for key, value in rendered.items() if value is not None}
-    worst = _worst_windows(real, {path.name: path for path in sequences})
     clip = data / "garmin_calgary"
-    speed = _check_speed(backend, clip) if (clip / "gps.csv").exists() else None
-    return Findings(backend.name, real, rendered, worst, conditions, speed)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # Not forked: the parent draws, and numba's threads do not survive that.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(jobs, get_context("spawn"), _open, (model_dir, backend, threads)) as pool,
+    ):
+        asked_real = [pool.submit(_measure_source, *at, None, KITTI_HEIGHT_M) for at in _at_rates(sequences)]
+        asked_speed = pool.submit(_check_speed, clip) if (clip / "gps.csv").exists() else None
+        asked_conditions = {
+            rate_hz: [pool.submit(_measure_condition, name, rate_hz, clips) for name in CONDITIONS]
+            for rate_hz in CONDITIONS_HZ
+        }
+        drives = [_draw_drive(Path(folder) / f"drive{seed}", seed, seconds) for seed in DRIVES]
+        asked_drives = [pool.submit(_measure_source, *at, DRIVE_STRIDE) for at in _at_rates(drives)]
+        real, rendered = (
+            {key: value for key, value in (one.result() for one in asked) if value is not None}
+            for asked in (asked_real, asked_drives)
+        )
+        conditions = {
+            rate_hz: reduce(_joined, [one.result() for one in asked]) for rate_hz, asked in asked_conditions.items()
+        }
+        speed = asked_speed.result() if asked_speed else None
+    worst = _worst_windows(real, {path.name: path for path in sequences})
+    ran_on = next(iter(conditions.values())).backend
+    return Findings(ran_on, real, rendered, worst, conditions, speed)
+
+
+#: Of a process that measures.
+_backend: Backend
+
+
+def _open(model_dir: Path, name: str, threads: int) -> None:
+    global _backend
+    _backend = open_backend(model_dir, name, threads)
+
+
+def _measure_condition(name: str, rate_hz: float, clips: int) -> ConditionsReport:
+    print(f"{name} at {rate_hz:g} Hz", flush=True)
+    return evaluate_conditions(_backend, rate_hz, [name], clips=clips, progress=False)
+
+
+def _joined(one: ConditionsReport, other: ConditionsReport) -> ConditionsReport:
+    return replace(one, conditions=one.conditions | other.conditions)
 
 
 def _at_rates(paths: list[Path]) -> Iterator[tuple[Path, float]]:
@@ -108,17 +153,17 @@ def _draw_drive(path: Path, seed: int, seconds: float) -> Path:
 
 
 def _measure_source(
-    backend: Backend, item: tuple[Path, float], camera_height_m: float | None = None
+    path: Path, rate_hz: float, stride: int | None, camera_height_m: float | None = None
 ) -> tuple[tuple[str, float], Measured | None]:
     """None where the source is too short for a window at that rate."""
-    path, rate_hz = item
     print(f"{path.name} at {rate_hz:g} Hz", flush=True)
+    source = open_source(path)
     try:
-        measured = measure(open_source(path), backend, rate_hz, camera_height_m=camera_height_m, progress=False)
-        return (path.name, rate_hz), measured
+        measured = measure(source, _backend, rate_hz, stride=stride, camera_height_m=camera_height_m, progress=False)
     except LaposeError as error:
         print(f"  left out: {error}", flush=True)
         return (path.name, rate_hz), None
+    return (path.name, rate_hz), measured
 
 
 def _worst_windows(real: dict[tuple[str, float], Measured], paths: dict[str, Path], count: int = 10):
@@ -158,12 +203,12 @@ def _with_pictures(measured: Measured, path: Path, number: int, name: str) -> Wo
     )
 
 
-def _check_speed(backend: Backend, clip: Path, rate_hz: float = 4.0) -> SpeedCheck:
+def _check_speed(clip: Path, rate_hz: float = 4.0) -> SpeedCheck:
     """The odometer's speed beside the GPS'; the lag between 0 and 2 seconds that fits best is taken out."""
     with (clip / "gps.csv").open() as file:
         rows = [(float(row["sec"]), float(row["kmh"]) / 3.6) for row in csv.DictReader(file)]
     seconds_N, gps_N = np.array(rows).T
-    odometer = Odometer(backend)
+    odometer = Odometer(_backend)
     print(f"{clip.name} at {rate_hz:g} Hz", flush=True)
     times, speeds, start_ns = [], [], None
     for frame in open_source(next(clip.glob("*.mp4")), rate_hz=rate_hz):

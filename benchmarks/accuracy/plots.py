@@ -16,7 +16,8 @@ from lapose_core.geometry import chain_motions
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-_COLOURS = dict(zip(range(6), ("tab:blue", "0.55", "tab:red", "tab:orange", "tab:brown", "tab:cyan"), strict=True))
+#: By the number of the method.
+_COLOURS = ("tab:blue", "0.55", "tab:red", "tab:orange", "tab:brown", "tab:cyan", "tab:purple")
 
 
 def draw_plots(found: Findings, folder: Path) -> None:
