@@ -98,6 +98,9 @@ def measure_all(model_dir: Path, data: Path, *, backend: str, clips: int, second
     if not sequences:
         raise LaposeError(f"{data} has no kitti_odometry/sequences: give the data folder with --data")
     clip = data / "garmin_calgary"
+    ran_on = open_backend(
+        model_dir, backend
+    ).name  # here an error is one line; in the pool's processes it breaks the pool
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Not forked: the parent draws, and numba's threads do not survive that.
     with (
@@ -121,7 +124,6 @@ def measure_all(model_dir: Path, data: Path, *, backend: str, clips: int, second
         }
         speed = asked_speed.result() if asked_speed else None
     worst = _worst_windows(real, {path.name: path for path in sequences})
-    ran_on = next(iter(conditions.values())).backend
     return Findings(ran_on, real, rendered, worst, conditions, speed)
 
 

@@ -151,6 +151,6 @@ def model_methods(
         camera = KnownCamera.of_source(intrinsics, backend.config)
         told.append(LaPose(backend, camera, name=KNOWN_CAMERA, shared=model))
     if camera_height_m is not None:
-        name = f"{told[-1].name} and height" if told else "lapose, known height"
+        name = KNOWN_HEIGHT if told else "lapose, known height"
         told.append(LaPose(backend, replace(camera, height=camera_height_m), name=name, shared=model))
     return [model, *told]

@@ -119,7 +119,8 @@ class Calibration(StoredConfig):
     def numbers(self) -> np.ndarray:
         """All that can be fitted, (18,): logarithms of the factors, growths, doubts of the scale, correlation."""
         growths = [*dataclasses.astuple(self.translation), *dataclasses.astuple(self.rotation)]
-        return np.array([*np.log(self.factors), *growths, *self._scale(), self.slide_tilt])
+        scale = (self.scale_share, self.straight_share, self.scale_factor)
+        return np.array([*np.log(self.factors), *growths, *scale, self.slide_tilt])
 
     @classmethod
     def from_numbers(cls, numbers: np.ndarray) -> Calibration:
@@ -169,9 +170,6 @@ class Calibration(StoredConfig):
         straight_S = self.straight_share**2 / (1 + (np.asarray(turn_S) / _TELLING_TURN_RAD) ** 2)
         variance_S = self.scale_share**2 + straight_S + (self.scale_factor * np.asarray(told_S)) ** 2
         return np.sqrt(variance_S) * self._growth(poses_S44, intervals_S, sight_S)[:, 0]
-
-    def _scale(self) -> tuple[float, float, float]:
-        return self.scale_share, self.straight_share, self.scale_factor
 
     def _growth(self, poses_S44: np.ndarray, intervals_S: np.ndarray, sight_S: np.ndarray) -> np.ndarray:
         """(S, 2) factors by which the deviations of translation and rotation grow."""

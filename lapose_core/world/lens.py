@@ -18,6 +18,12 @@ def straightening(distortion, x, y):
     return 1.0 / (1.0 + distortion * (x * x + y * y))
 
 
+def pinhole(cameras, camera, x, y):
+    """Where a pinhole would have a place in the picture; both from the optical axis at unit focal length."""
+    straight = straightening(load(cameras, camera + DISTORTION), x, y)
+    return straight * x, straight * y
+
+
 def bending(distortion, x, y):
     """The inverse: by what a pinhole's place is multiplied as the lens has it."""
     return 2.0 / (1.0 + sqrt(maximum(1.0 - 4.0 * distortion * (x * x + y * y), 0.0)))

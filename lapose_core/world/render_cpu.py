@@ -16,7 +16,7 @@ from lapose_core.world import ops, tables
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import bending, expose, haze, rain, straightening
+from lapose_core.world.lens import bending, expose, haze, pinhole, rain, straightening
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
@@ -34,12 +34,6 @@ except ImportError as error:
 def _principal_point(camera, height, width):
     """Pixels (x, y) of the principal point."""
     return (0.5 + camera[PRINCIPAL_X]) * width, 0.5 * height + camera[PRINCIPAL_Y] * width
-
-
-def _pinhole(camera, x, y):
-    """Where a pinhole would have a place in the picture; both from the optical axis at unit focal length."""
-    straight = straightening(camera[DISTORTION], x, y)
-    return straight * x, straight * y
 
 
 def _draw_rectangle(boxes, row, camera, focal, height, width):
@@ -128,7 +122,7 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                 for j in range(c0, c1):
                     if depth[i, j] < nearest:
                         continue
-                    x, y = _pinhole(camera, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
+                    x, y = pinhole(camera, 0, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
                     dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                     z = _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
                     if z < depth[i, j]:
@@ -143,7 +137,7 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
         for i in range(height):
             for j in range(width):
-                x, y = _pinhole(camera, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
+                x, y = pinhole(camera, 0, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
                 dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
                 z, ground = float(depth[i, j]), -oz / min(dz, -1e-9)
                 bonnet = y - looks[look + BONNET_TOP] - looks[look + BONNET_CURVE] * x * x
@@ -212,7 +206,7 @@ def _trace(
         for n in range(depth.shape[1]):
             x = ((n % columns + 0.5) * stride - centre_x) / focal
             y = ((n // columns + 0.5) * stride - centre_y) / focal
-            x, y = _pinhole(camera, x, y)
+            x, y = pinhole(camera, 0, x, y)
             dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
             z, owner = _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz)
             sky = z >= NOTHING
@@ -258,8 +252,7 @@ def _compile() -> dict[str, Any]:
     plain = numba.njit(fastmath=True, error_model="numpy")
     for module in (ops, *SHADING):
         compile_copies(scope, functions_of(module), plain)
-    inner = [_principal_point, _pinhole, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast]
-    compile_copies(scope, inner, plain)
+    compile_copies(scope, [_principal_point, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast], plain)
     # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
     sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
     digest = hashlib.sha256(sources.encode()).hexdigest()[:10]

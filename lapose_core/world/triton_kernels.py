@@ -9,7 +9,7 @@ import triton.language as tl
 
 from lapose_core.world import tables
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import bending, expose, haze, rain, straightening
+from lapose_core.world.lens import bending, expose, haze, pinhole, rain, straightening
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
@@ -71,12 +71,6 @@ def principal_point(cameras, camera, height, width):
     x = (0.5 + load(cameras, camera + PRINCIPAL_X)) * width
     y = 0.5 * height + load(cameras, camera + PRINCIPAL_Y) * width
     return x, y
-
-
-def pinhole(cameras, camera, x, y):
-    """Where a pinhole would have a place in the picture; both from the optical axis at unit focal length."""
-    straight = straightening(load(cameras, camera + DISTORTION), x, y)
-    return straight * x, straight * y
 
 
 def in_camera(cameras, camera, x, y, z):
@@ -307,7 +301,6 @@ def compile_kernels() -> dict[str, Any]:
     scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
     operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float)
     shading = [function for module in SHADING for function in functions_of(module)]
-    inner = (camera_ray, principal_point, pinhole, in_camera, first_hit)
-    compile_copies(scope, (*operations, *shading, *inner), triton.jit)
+    compile_copies(scope, (*operations, *shading, camera_ray, principal_point, in_camera, first_hit), triton.jit)
     compile_copies(scope, (draw, trace), partial(triton.jit, do_not_specialize=_COUNTS))
     return scope
