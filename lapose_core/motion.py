@@ -16,7 +16,7 @@ class Motion:
         pose_from_to: (4, 4) pose of the newer camera in the older one; metres, optical axes
             (x right, y down, z forward).
         covariance: (6, 6) of the translation (x y z, m^2) and of the rotation vector (x y z, rad^2), in the
-            older camera's axes; never singular. Errors are as likely as it says under a Gaussian.
+            older camera's axes; never singular. Errors are a Student's t of this covariance, see `docs/model.md`.
         scale_deviation: standard deviation of the scale, as a share of the step; in the covariance already. Steps near
             each other have this error in common, all else counts as independent.
         scale_m: the clip's metric scale, the mean step length of the window, metres (paper, "metric scale token").

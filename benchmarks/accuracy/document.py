@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from benchmarks.accuracy.measurements import Findings
 from benchmarks.measure import machine
 from lapose_core.evaluation.measure import Measured
-from lapose_core.evaluation.method import KNOWN_CAMERA, KNOWN_HEIGHT
+from lapose_core.evaluation.method import KNOWN_CAMERA, KNOWN_HEIGHT, LEARNED_CAMERA
 from lapose_core.evaluation.metrics import summarize
 from lapose_core.evaluation.report import fov_errors_deg, report_of
 
@@ -101,7 +102,8 @@ def _targets(found: Findings) -> list[str]:
     for some, label in ((slow, "real, 1.9 Hz"), (usual, "real, 4.8 Hz")):
         if not some:
             continue
-        pools = [_pool(some, number) for number in (0, _row_of(some, KNOWN_CAMERA), _row_of(some, KNOWN_HEIGHT))]
+        others = [_row_of(some, name) for name in (KNOWN_CAMERA, KNOWN_HEIGHT, LEARNED_CAMERA)]
+        pools = [_pool(some, number) for number in (0, *others)]
         summaries = [summarize(pool) for pool in pools]
         rows.append(("AUC@5 binned", label, [each.auc_binned for each in summaries], 0.90 if some is slow else 0.92))
         if some is slow:
@@ -110,7 +112,8 @@ def _targets(found: Findings) -> list[str]:
             rows.append(("ATE-M, m", label, [each.ate_m for each in summaries], 0.6))
         scales = [float(np.mean([abs(score.log_scale_error) for score in pool])) for pool in pools]
         rows.append(("log scale, mean absolute", label, scales, 0.06))
-        rows.append(("field of view, mean error, deg", label, [_mean_fov_error_deg(some)], 3.0))
+        fovs = [_mean_fov_error_deg(some, number) for number in (0, others[-1])]
+        rows.append(("field of view, mean error, deg", label, [fovs[0], nan, nan, fovs[1]], 3.0))
     if found.speed is not None:
         rows.append(
             ("log speed, mean absolute", found.speed.name, [float(np.mean(np.abs(found.speed.log_error_N)))], 0.06)
@@ -123,7 +126,7 @@ def _targets(found: Findings) -> list[str]:
             if figures:
                 rows.append(("AUC@5 signed", f"rendered, {name}, {rate_hz:g} Hz", figures, 0.90))
     return _table(
-        ["measure", "where", "model", "target", "", "told the camera", "and its height"],
+        ["measure", "where", "model", "target", "", "told the camera", "and its height", "camera learned"],
         [
             [
                 measure,
@@ -131,7 +134,7 @@ def _targets(found: Findings) -> list[str]:
                 f"{values[0]:.3f}",
                 f"{target:g}",
                 "met" if _is_met(measure, values[0], target) else "missed",
-                *(f"{values[told]:.3f}" if len(values) > told else "" for told in (1, 2)),
+                *(f"{values[n]:.3f}" if len(values) > n and not isnan(values[n]) else "" for n in (1, 2, 3)),
             ]
             for measure, where, values, target in rows
         ],
@@ -139,8 +142,8 @@ def _targets(found: Findings) -> list[str]:
 
 
 def _shown(rows: Sequence[Any]) -> list[Any]:
-    """The model, going straight ahead, the reference, and the model that is told the camera, and its height."""
-    return [*rows[:3], *(row for row in rows if row.method in (KNOWN_CAMERA, KNOWN_HEIGHT))]
+    """The model, going straight ahead, the reference, and the models that know more of the camera."""
+    return [*rows[:3], *(row for row in rows if row.method in (KNOWN_CAMERA, KNOWN_HEIGHT, LEARNED_CAMERA))]
 
 
 def _row_of(some: list[Measured], method: str) -> int:
@@ -151,8 +154,8 @@ def _is_met(measure: str, value: float, target: float) -> bool:
     return value >= target if measure.startswith("AUC") else value <= target
 
 
-def _mean_fov_error_deg(some: list[Measured]) -> float:
-    errors = [fov_errors_deg(measured.methods[0], measured.intrinsics) for measured in some]
+def _mean_fov_error_deg(some: list[Measured], number: int) -> float:
+    errors = [fov_errors_deg(measured.methods[number], measured.intrinsics) for measured in some]
     return float(np.mean(np.concatenate(errors)))
 
 

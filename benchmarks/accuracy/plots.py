@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.accuracy.measurements import Findings
 from lapose_core.evaluation.measure import Answers, Measured
+from lapose_core.evaluation.method import LEARNED_CAMERA
 from lapose_core.evaluation.metrics import pair_errors, summarize
 from lapose_core.geometry import chain_motions
 
@@ -18,6 +19,7 @@ import matplotlib.pyplot as plt
 
 #: By the number of the method.
 _COLOURS = ("tab:blue", "0.55", "tab:red", "tab:orange", "tab:brown", "tab:cyan", "tab:purple")
+_LEARNED_COLOUR = "tab:green"
 
 
 def draw_plots(found: Findings, folder: Path) -> None:
@@ -50,7 +52,8 @@ def _recall(found: Findings, path: Path) -> None:
             if not some:
                 continue
             for number, answers in enumerate(some[0].methods):
-                axis.plot(limits_deg, recall(some, number, limits_deg), color=_COLOURS[number], label=answers.method)
+                shares = recall(some, number, limits_deg)
+                axis.plot(limits_deg, shares, color=_colour(number, answers.method), label=answers.method)
             axis.axvline(5, color="0.8", lw=1)
             axis.set(title=f"{title}, {rate_hz:g} Hz", xlim=(0, 10), ylim=(0, 1))
             axis.grid(alpha=0.3)
@@ -59,6 +62,10 @@ def _recall(found: Findings, path: Path) -> None:
     figure.supylabel("share of pairs below")
     figure.savefig(path, dpi=100)
     plt.close(figure)
+
+
+def _colour(number: int, method: str) -> str:
+    return _LEARNED_COLOUR if method == LEARNED_CAMERA else _COLOURS[number]
 
 
 def _rates(found: Findings, path: Path) -> None:
@@ -77,7 +84,8 @@ def _rates(found: Findings, path: Path) -> None:
                     [measured.methods[number] for (_, r), measured in of_source.items() if r == rate] for rate in rates
                 ]
                 values = [getattr(summarize(_scores(some)), key) for some in answers]
-                axis.plot(rates, values, "o-", color=_COLOURS[number], label=answers[0][0].method)
+                name = answers[0][0].method
+                axis.plot(rates, values, "o-", color=_colour(number, name), label=name)
             axis.set(title=f"{title}: {label}", xscale="log", xticks=rates, xticklabels=[f"{r:g}" for r in rates])
             axis.minorticks_off()
             axis.set_ylim(bottom=0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.adjustment.learned import NOTHING_LEARNED, LearnedCamera
 from lapose_core.data.preprocess import PrincipalPoint, find_crop
 from lapose_core.data.source import Intrinsics
 from lapose_core.geometry import make_pose, quaternion_of, rotation_from_vector, rotation_vector_of
@@ -27,12 +28,14 @@ class KnownCamera:
         distortion: of its pictures: a point at the end of the middle row lies where a pinhole would have it after
             dividing by 1 + that (Fitzgibbon 2001). Negative for a barrel; none once they are rectified.
         height: above the road, metres; None where it is not known.
+        learned: what the drive has told of what is not known.
     """
 
     focal: float | None = None
     axis: tuple[float, float] | None = None
     distortion: float = 0.0
     height: float | None = None
+    learned: LearnedCamera = NOTHING_LEARNED
 
     @classmethod
     def of_source(

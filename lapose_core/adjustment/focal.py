@@ -1,7 +1,7 @@
 """Focal length of a camera that turns: seen through the right one, a point is as far by the step before as by the next.
 
 A rotation moves points by how long the focal length is along the very lines on which depth does: two frames cannot
-tell one from the other, three can. Going straight they tell nothing, and what was believed stays.
+tell one from the other, three can. Going straight they tell nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import EpipolarFit
 from lapose_core.adjustment.lengths import DIFFERENT, sight_twice
 
-#: Standard deviation of the head's focal length, its logarithm; and of what depths say at best. No lens is quite a
-#: pinhole: a barrel distortion of 0.06 looks like so much.
-_BELIEVED, _LENS = 0.1, 0.1
 #: A cost that bends less says nothing but which way is down; and so many reaches is a step at most.
 _LEAST_BEND, _FARTHEST = 20.0, 1.5
 #: So many cells count as one: neighbours err together. Deviations at which cells start to count as outliers.
@@ -42,12 +39,6 @@ def compare_depths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarra
     if bend <= _LEAST_BEND:
         return -math.copysign(farthest, slope), 0.0
     return min(max(-0.5 * slope / bend, -farthest), farthest), bend
-
-
-def believe(told: float, information: float) -> float:
-    """What to add to the logarithm of the head's focal length where depths say `told` and inform so much."""
-    information = min(information, 1 / _LENS**2)
-    return told * information / (information + 1 / _BELIEVED**2)
 
 
 def _disagreement(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray) -> float:

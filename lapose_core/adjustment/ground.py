@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.adjustment.camera import KnownCamera
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import EpipolarFit
 from lapose_core.adjustment.lengths import inverse_depth
@@ -80,18 +81,18 @@ def see_ground(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray) -
     return _agreed_height(np.log(below_K / nearness_K * length_K), newer.weight_SM[road_SN] / variance_K)
 
 
-def correct_scale(ground: Ground | None, height: float | None) -> tuple[float, float]:
+def correct_scale(ground: Ground | None, camera: KnownCamera) -> tuple[float, float]:
     """What to add to the logarithm of the scale, and its standard deviation then.
 
     Args:
         ground: seen with the head's scale.
-        height: the camera's above the road, metres; None where it is not known.
+        camera: its height above the road, or what the drive has told of it.
     """
     log_likelihood_K = -np.log1p((_CORRECTIONS / _HEAD) ** 2)
     if ground is not None:
-        log_heights_H = np.log(_HEIGHTS_OF_CAMERAS if height is None else np.array([height]))
+        log_heights_H, probability_H = _believed_heights(camera)
         off_KH = (ground.log_height + _CORRECTIONS[:, None] - log_heights_H) / _FOUND
-        found_K = np.exp(-0.5 * off_KH**2).mean(-1) / (_FOUND * math.sqrt(2 * math.pi))
+        found_K = np.exp(-0.5 * off_KH**2) @ probability_H / (_FOUND * math.sqrt(2 * math.pi))
         log_likelihood_K += np.log(ground.agreed * found_K + 1 - ground.agreed)
     probability_K = np.exp(log_likelihood_K - log_likelihood_K.max())
     probability_K /= probability_K.sum()
@@ -109,6 +110,16 @@ def _agreed_height(log_height_K: np.ndarray, weight_K: np.ndarray) -> Ground:
     share = float(together_H[best]) / total
     agreed = min(total / _ENOUGH, 1.0) / (1 + math.exp(-(share - _AGREE) / _GRADUALLY))
     return Ground(middle + float(_HEIGHTS[best]) + 0.005, agreed)
+
+
+def _believed_heights(camera: KnownCamera) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of heights, and how likely they are: the head's metres may be wrong for a whole drive."""
+    if camera.height is not None:
+        return np.log([camera.height]), np.ones(1)
+    log_heights_H = np.log(_HEIGHTS_OF_CAMERAS)
+    learned, deviation = camera.learned.log_height()
+    probability_H = 1 / (1 + ((log_heights_H - learned) / deviation) ** 2)
+    return log_heights_H, probability_H / probability_H.sum()
 
 
 def _heights_of_cameras() -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
-from lapose_core.adjustment.focal import believe, compare_depths
+from lapose_core.adjustment.focal import compare_depths
 from lapose_core.adjustment.ground import correct_scale, see_ground
+from lapose_core.adjustment.learned import LearnedCamera
 from lapose_core.adjustment.lengths import chain_lengths, facing
 from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig
@@ -26,6 +27,8 @@ _HEAD_SHARE = 0.4
 _KNOWN_FOCAL, _KNOWN_AXIS = 0.003, (0.002, 0.002)
 #: The same of one that depths are compared through: as good as fixed.
 _FIXED_FOCAL = 1e-4
+#: Metres: a window of shorter steps looks at one and the same thing, and teaches nothing of the camera.
+_TEACHING_STEP = 0.1
 #: Radians: a window that turns less in all tells no focal length, and takes half the time.
 _TELLING_TURN = 0.2
 #: So far beside the head's focal length (logarithm), then beside the one found, depths are compared.
@@ -49,46 +52,69 @@ def adjust_window(
         camera: what is known of it.
 
     Returns:
-        The motions, with variances of what is left.
+        The motions, with variances of what is left, and what the drive has told of the camera by now.
     """
     found = Correspondences.of_matches(matches_S2NC, config, camera.axis or (0.0, 0.0), camera.distortion)
-    fit, decoded = _fit(decoded, found, config, camera)
+    fit, decoded, learned = _fit(decoded, found, config, camera)
     reach_S = _reach(decoded)
     fit = replace(fit, seen_S3=fit.seen_S3 * facing(found, fit)[:, None])
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
     length_S = np.linalg.norm(decoded.translation_S3, axis=-1) * (chained_S / reach_S)
     length_S *= (fit.focal / focal_of(decoded, config)) ** SCALE_BY_FOCAL
-    log_scale, scale_deviation = correct_scale(see_ground(found, fit, length_S), camera.height)
+    ground = see_ground(found, fit, length_S)
+    log_scale, scale_deviation = correct_scale(ground, camera)
+    if np.mean(length_S) < _TEACHING_STEP:
+        learned = camera.learned
+    elif ground is not None:
+        learned = learned.with_height(ground.log_height, ground.agreed)
     length_S *= math.exp(log_scale)
+    longer_S = np.maximum(length_S, _SHORTEST_STEP) / reach_S
+    variance_S6 = _variances(fit, reach_S, log_deviation_S) + _HEAD_SHARE * decoded.variance_S6
     fov_x = 2 * math.atan(0.5 * config.image_width / fit.focal)
     return DecodedMotions(
         fit.direction_S3 * length_S[:, None],
         quaternion_of(fit.rotation_S33),
-        _variances(fit, reach_S, log_deviation_S) + _HEAD_SHARE * decoded.variance_S6,
+        variance_S6 * _along_translation(longer_S**2),
         np.full_like(decoded.fov_x_S, fov_x),
         float(np.mean(length_S)),
         scale_deviation,
+        learned,
     )
 
 
 def _fit(
     decoded: DecodedMotions, found: Correspondences, config: ModelConfig, camera: KnownCamera
-) -> tuple[EpipolarFit, DecodedMotions]:
-    """What fits the matches, and the head's motions through a camera of the focal length that the fit started from."""
+) -> tuple[EpipolarFit, DecodedMotions, LearnedCamera]:
+    """What fits the matches, the head's motions through a camera of the focal length that the fit started from."""
     half = found.half(config)
     if camera.focal is not None:
         seen = seen_through(decoded, camera.focal, config)
-        return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen
-    if turn_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) < _TELLING_TURN:
-        return _fit_through(decoded, half, config, camera, CameraDoubt.focal), decoded
-    fit, told = None, 0.0
+        return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen, camera.learned
+    guess = math.log(focal_of(decoded, config))
+    depths, information = guess, 0.0
+    if turn_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) >= _TELLING_TURN:
+        depths, information = _ask_depths(decoded, found, half, config, camera)
+    focal = math.exp(camera.learned.log_focal(guess, depths, information))
+    seen = seen_through(decoded, focal, config)
+    fit = _fit_through(seen, half, config, camera, CameraDoubt.focal)
+    # What a window that still fills says of a bend is mostly wrong.
+    is_full = len(decoded.translation_S3) >= config.clip_length - 1
+    learned = camera.learned.with_focal(guess, depths, information) if is_full else camera.learned
+    return fit, seen, learned
+
+
+def _ask_depths(
+    decoded: DecodedMotions, found: Correspondences, half: Correspondences, config: ModelConfig, camera: KnownCamera
+) -> tuple[float, float]:
+    """The logarithm of the focal length by the depths in a bend, and how much they inform of it."""
+    log_focal = camera.learned.log_focal(math.log(focal_of(decoded, config)))
+    fit, information = None, 0.0
     for reach in _REACHES:
-        seen = decoded if fit is None else seen_through(decoded, fit.focal, config)
+        seen = seen_through(decoded, math.exp(log_focal) if fit is None else fit.focal, config)
         fit = _fit_through(seen, half, config, camera, _FIXED_FOCAL, fit)
         step, information = compare_depths(found, fit, _reach(seen), reach)
-        told, fit = told + step, fit.through(step)
-    seen = seen_through(decoded, focal_of(decoded, config) * math.exp(believe(told, information)), config)
-    return _fit_through(seen, half, config, camera, CameraDoubt.focal), seen
+        log_focal, fit = log_focal + step, fit.through(step)
+    return log_focal, information
 
 
 def _fit_through(
@@ -101,7 +127,7 @@ def _fit_through(
 ) -> EpipolarFit:
     """Rotations and directions that fit the matches, and the focal length as far as it is doubted."""
     reach_S = _reach(decoded)
-    believed_S6 = decoded.variance_S6 / np.repeat(np.stack([reach_S**2, np.ones_like(reach_S)], axis=-1), 3, axis=-1)
+    believed_S6 = decoded.variance_S6 / _along_translation(reach_S**2)
     length_S = np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), 1e-6)
     return fit_epipolar(
         found,
@@ -118,6 +144,11 @@ def _fit_through(
 def _reach(decoded: DecodedMotions) -> np.ndarray:
     """(S,) the head's step lengths, metres, never so short that they have no direction."""
     return np.maximum(np.linalg.norm(decoded.translation_S3, axis=-1), _SHORTEST_STEP)
+
+
+def _along_translation(factor_S: np.ndarray) -> np.ndarray:
+    """(S, 6) factors of translation and rotation: the latter stays."""
+    return np.repeat(np.stack([factor_S, np.ones_like(factor_S)], axis=-1), 3, axis=-1)
 
 
 def _variances(fit: EpipolarFit, reach_S: np.ndarray, log_deviation_S: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fits a `Calibration` to samples: what a Student's t finds most likely, then widened until a Gaussian covers."""
+"""Fits a `Calibration` to samples: what a Student's t finds most likely, then widened until it covers them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from scipy.optimize import minimize
 from lapose_core.calibration.samples import Samples
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.coverage import NOMINAL, Coverage, measure_coverage, motion_errors, squared_distance
-from lapose_core.runtime.calibration import Calibration
+from lapose_core.runtime.calibration import FREEDOM, Calibration
 
 #: Fewer clips than this say nothing of the rare errors.
 LEAST_CLIPS = 20
-#: Degrees of freedom: outliers, which every clip has, decide nothing.
-_FREEDOM = 6.0
 #: Of `Calibration.numbers`: what each may be. Doubt never shrinks where it gets harder to see.
 _BOUNDS = [
     *[(-3.0, 3.0)] * 6,
@@ -41,8 +39,8 @@ def fit_calibration(samples: Samples) -> Calibration:
     def surprise(numbers: np.ndarray) -> float:
         covariance_S66 = covariances(Calibration.from_numbers(numbers), samples)
         _, log_volume_S = np.linalg.slogdet(covariance_S66)
-        distance_S = squared_distance(error_S6, covariance_S66) / (_FREEDOM - 2)
-        likelihood_S = 0.5 * log_volume_S + 0.5 * (_FREEDOM + 6) * np.log1p(distance_S)
+        distance_S = squared_distance(error_S6, covariance_S66) / (FREEDOM - 2)
+        likelihood_S = 0.5 * log_volume_S + 0.5 * (FREEDOM + 6) * np.log1p(distance_S)
         # The steps of a clip have their errors in common: a clip counts as two.
         return float(likelihood_S.mean() * 2 * clips + 0.5 * np.sum(((numbers - _BELIEVED) / _BELIEF) ** 2))
 
@@ -69,8 +67,8 @@ def _covering(calibration: Calibration, samples: Samples, error_S6: np.ndarray) 
     def miss(tried: Calibration) -> float:
         coverage = measure_coverage(error_S6, covariances(tried, samples))
         shares = np.array([coverage.motion, coverage.translation, coverage.rotation])
-        # Not the largest miss alone: it would give up all the others for one that no width can mend.
-        return float(np.square(shares - NOMINAL).sum())
+        # Above all the largest ones, but not the largest alone: no width may be able to mend that.
+        return float(((shares - NOMINAL) ** 4).sum())
 
     tried = [_widened(calibration, one, other) for one in widths for other in widths]
     return min(tried, key=miss)

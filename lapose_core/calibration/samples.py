@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -27,6 +28,9 @@ _WORLD = WorldConfig(
 #: Share of the clips whose frames are further apart in time than training has them, or whose vehicle is faster.
 _SLOW_SHARE, _FAST_SHARE = 0.1, 0.1
 _SLOW_RATE_HZ, _FASTER = (0.4, 1.0), (1.5, 3.0)
+#: What is told of a camera is never quite true: standard deviations of the focal length's logarithm, of the axis in
+#: widths of the picture, and of what rectifying leaves of the lens' distortion.
+_TOLD_FOCAL, _TOLD_AXIS, _TOLD_DISTORTION = 0.01, 0.003, 0.03
 #: Clips drawn at a time, of one kind each.
 _BLOCK = 4
 
@@ -78,7 +82,7 @@ def draw_samples(
             if spoilt:
                 frames_THWC = spoil(rng, frames_THWC)
             intervals_S = (drawn.intervals_BS[place] / faster).astype(np.float32)
-            told = _drawn_camera(drawn, place, config.image_width)
+            told = _told_camera(rng, drawn, place, config.image_width)
             parts.append(
                 _decoded(backend, frames_THWC, intervals_S, drawn.motions_BS44[place], number * _BLOCK + place, told)
             )
@@ -144,6 +148,8 @@ def _decoded(
     return samples_of(KnownCamera()), samples_of(told)
 
 
-def _drawn_camera(clips: Clips, clip: int, width: int) -> KnownCamera:
-    focal, across, along = (width * clips.cameras_BTC[clip, 0, [t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]]).tolist()
-    return KnownCamera(focal, (across, along), float(clips.distortion_B[clip]))
+def _told_camera(rng: np.random.Generator, clips: Clips, clip: int, width: int) -> KnownCamera:
+    focal, across, along = clips.cameras_BTC[clip, 0, [t.FOCAL, t.PRINCIPAL_X, t.PRINCIPAL_Y]].tolist()
+    axis = (width * (across + rng.normal(0, _TOLD_AXIS)), width * (along + rng.normal(0, _TOLD_AXIS)))
+    distortion = float(clips.distortion_B[clip]) + rng.normal(0, _TOLD_DISTORTION)
+    return KnownCamera(width * focal * math.exp(rng.normal(0, _TOLD_FOCAL)), axis, distortion)

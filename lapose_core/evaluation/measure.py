@@ -11,7 +11,7 @@ from tqdm import tqdm
 from lapose_core.data.source import Intrinsics, Source
 from lapose_core.errors import LaposeError
 from lapose_core.evaluation.baselines import baselines
-from lapose_core.evaluation.method import ClipEstimate, Method, model_methods
+from lapose_core.evaluation.method import LEARNED_CAMERA, ClipEstimate, LaPose, Method, model_methods
 from lapose_core.evaluation.metrics import PARKED_STEP_M, ClipScores, is_parked, score_clip
 from lapose_core.evaluation.runner import Findings, compare_pairs, estimate_clip, estimate_sequence, pairs_of
 from lapose_core.evaluation.windows import CLIP_LENGTH, sample_sequence, sample_windows
@@ -126,6 +126,7 @@ def measure(
     if methods is None:
         unknown, *known = model_methods(backend, source.intrinsics, camera_height_m)
         methods = [unknown, *baselines(source.intrinsics), *known]
+    learning = isinstance(methods[0], LaPose)
     frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
     pairs = [pair for indices_N in [*moving, sequence_N] for pair in pairs_of(indices_N)]
@@ -143,9 +144,12 @@ def measure(
         left_out_parked=len(windows.indices_WN) - len(moving),
         left_out_gaps=windows.left_out_gaps,
         frames_undecodable=undecodable,
-        methods=tuple(
-            _ask(method, found, truth, moving, sequence_N, progress)
-            for method, found in zip(methods, findings, strict=True)
+        methods=(
+            *(
+                _ask(method, found, truth, moving, sequence_N, progress)
+                for method, found in zip(methods, findings, strict=True)
+            ),
+            *([_ask_learned(methods[0], findings[0], truth, moving, sequence_N, progress)] if learning else []),
         ),
     )
 
@@ -158,13 +162,41 @@ def _ask(
     sequence_N: np.ndarray,
     progress: bool,
 ) -> Answers:
-    bar = tqdm(windows, method.name, unit="window", disable=not progress)
-    estimates = tuple(estimate_clip(method, findings, truth, indices_N) for indices_N in bar)
+    poses_N44, _ = estimate_sequence(method, findings, truth, sequence_N)
+    return _answers(method.name, [method] * len(windows), findings, truth, windows, poses_N44, progress)
+
+
+def _ask_learned(
+    method: Method,
+    findings: Findings,
+    truth: Trajectory,
+    windows: list[np.ndarray],
+    sequence_N: np.ndarray,
+    progress: bool,
+) -> Answers:
+    """Each window as after the drive before its last frame."""
+    poses_N44, methods_N = estimate_sequence(method, findings, truth, sequence_N)
+    ends = np.searchsorted(sequence_N, [indices_N[-1] for indices_N in windows])
+    by_then = [methods_N[max(0, end - 1)] for end in ends]
+    return _answers(LEARNED_CAMERA, by_then, findings, truth, windows, poses_N44, progress)
+
+
+def _answers(
+    name: str,
+    methods: list[Method],
+    findings: Findings,
+    truth: Trajectory,
+    windows: list[np.ndarray],
+    poses_N44: np.ndarray,
+    progress: bool,
+) -> Answers:
+    bar = tqdm(zip(methods, windows, strict=True), name, len(windows), unit="window", disable=not progress)
+    estimates = tuple(estimate_clip(method, findings, truth, indices_N) for method, indices_N in bar)
     scores = tuple(
         score_clip(estimate.motions_S44, truth.select(indices_N).motions())
         for estimate, indices_N in zip(estimates, windows, strict=True)
     )
-    return Answers(method.name, estimates, scores, estimate_sequence(method, findings, truth, sequence_N))
+    return Answers(name, estimates, scores, poses_N44)
 
 
 def _read_stamps(source: Source, progress: bool) -> tuple[np.ndarray, int]:

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from lapose_core.adjustment.camera import KnownCamera
+from lapose_core.adjustment.learned import NOTHING_LEARNED, LearnedCamera
 from lapose_core.data.preprocess import source_fov_x
 from lapose_core.data.source import Intrinsics
 from lapose_core.runtime.backends.backend import Backend, Features, InferredSteps
@@ -18,6 +19,8 @@ from lapose_core.runtime.view import View, look
 #: Name of the row of the model that is told the camera.
 KNOWN_CAMERA = "lapose, known camera"
 KNOWN_HEIGHT = f"{KNOWN_CAMERA} and height"
+#: And of the one that is told nothing, but has seen the drive so far, as the odometer has.
+LEARNED_CAMERA = "lapose, camera learned on the drive"
 
 Result = TypeVar("Result")
 
@@ -30,11 +33,13 @@ class ClipEstimate:
         motions_S44: pose of each frame in the one before; metres, optical axes.
         covariance_S66: of the motions, see `Motion`; None where the method does not tell.
         fov_x_rad: horizontal field of view of the source image, or None where the method does not tell.
+        learned: what the drive has told of the camera by then.
     """
 
     motions_S44: np.ndarray
     fov_x_rad: float | None = None
     covariance_S66: np.ndarray | None = None
+    learned: LearnedCamera = NOTHING_LEARNED
 
 
 class Method(Protocol):
@@ -54,6 +59,10 @@ class Method(Protocol):
 
     def estimate(self, steps: list[Any], intervals_S: np.ndarray, truth_S44: np.ndarray) -> ClipEstimate:
         """Motions of a clip from its S pairs. Only a baseline that is given part of the truth may look at it."""
+
+    def after(self, estimate: ClipEstimate) -> Method:
+        """The method for the next clip of the same drive; what the drive tells of its camera it may keep."""
+        return self
 
 
 @dataclass
@@ -89,7 +98,7 @@ class SeenStep:
     size_HW: tuple[int, int]
 
 
-class LaPose:
+class LaPose(Method):
     """The model: tokens and view of a frame, the latent action of a pair, the pose head over a clip.
 
     Args:
@@ -128,7 +137,11 @@ class LaPose:
             motions.poses_S44,
             source_fov_x(fov_x_model, width, height, self._backend.config),
             motions.covariance_S66,
+            motions.learned,
         )
+
+    def after(self, estimate: ClipEstimate) -> LaPose:
+        return LaPose(self._backend, replace(self._camera, learned=estimate.learned), name=self.name, shared=self)
 
     def _look(self, image_HWC: np.ndarray) -> SeenFrame:
         prepared = self._backend.prepare(image_HWC)

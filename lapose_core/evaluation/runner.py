@@ -70,10 +70,17 @@ def estimate_clip(method: Method, findings: Findings, truth: Trajectory, indices
     return method.estimate(steps, np.diff(clip.stamps_ns) * 1e-9, clip.motions())
 
 
-def estimate_sequence(method: Method, findings: Findings, truth: Trajectory, indices_N: np.ndarray) -> np.ndarray:
-    """Poses (N, 4, 4) of a sequence of any length, frame by frame as the odometer runs: each window's last motion."""
-    motions_S44 = [
-        estimate_clip(method, findings, truth, indices_N[max(0, end - CLIP_LENGTH) : end]).motions_S44[-1]
-        for end in range(2, len(indices_N) + 1)
-    ]
-    return chain_motions(np.array(motions_S44))
+def estimate_sequence(
+    method: Method, findings: Findings, truth: Trajectory, indices_N: np.ndarray
+) -> tuple[np.ndarray, list[Method]]:
+    """A sequence of any length, frame by frame as the odometer runs: each window's last motion.
+
+    Returns its poses (N, 4, 4), and what the method has become by each of its frames.
+    """
+    motions_S44, methods = [], [method]
+    for end in range(2, len(indices_N) + 1):
+        estimate = estimate_clip(method, findings, truth, indices_N[max(0, end - CLIP_LENGTH) : end])
+        motions_S44.append(estimate.motions_S44[-1])
+        method = method.after(estimate)
+        methods.append(method)
+    return chain_motions(np.array(motions_S44)), methods

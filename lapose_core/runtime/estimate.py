@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from lapose_core.adjustment.camera import KnownCamera, seen_through
+from lapose_core.adjustment.learned import LearnedCamera
 from lapose_core.adjustment.refinement import refine_matches
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import make_pose
@@ -54,6 +55,7 @@ class Motions:
         fov_x_S: horizontal field of view of the model's input that the motions are seen through, radians.
         seen_fov_x_S: the same as the pictures tell it: another where the camera is known, else that.
         scale_m: mean step length of the window, as the model has it.
+        learned: what the drive has told of the camera by now.
     """
 
     poses_S44: np.ndarray
@@ -62,6 +64,7 @@ class Motions:
     fov_x_S: np.ndarray
     seen_fov_x_S: np.ndarray
     scale_m: float
+    learned: LearnedCamera
 
 
 def refine_steps(inferred: InferredSteps, views: Sequence[View]) -> InferredSteps:
@@ -124,7 +127,15 @@ def estimate_motions(
         if view.is_blind:
             covariance_S66[step] += np.diag(unseen_variance_6 * float(intervals_S[step]) ** 2)
     seen_fov_x_S = decoded.fov_x_S if camera.focal is None else head.fov_x_S
-    return Motions(poses_S44, covariance_S66, scale_deviation_S, decoded.fov_x_S, seen_fov_x_S, decoded.scale_m)
+    return Motions(
+        poses_S44,
+        covariance_S66,
+        scale_deviation_S,
+        decoded.fov_x_S,
+        seen_fov_x_S,
+        decoded.scale_m,
+        decoded.learned,
+    )
 
 
 def _adjusted(

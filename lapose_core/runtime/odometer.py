@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lapose_core.adjustment.camera import KnownCamera
+from lapose_core.adjustment.learned import NOTHING_LEARNED, LearnedCamera
 from lapose_core.data.preprocess import PrincipalPoint, find_crop, source_fov_x
 from lapose_core.data.sampling import FrameSampler
 from lapose_core.data.source import Frame
@@ -69,12 +70,14 @@ class Track:
         window: frames and latent actions; empty before the first frame, and after a gap.
         pose_odom_camera, motion: see `Odometry`.
         doubt: of the pose.
+        learned: of the camera.
     """
 
     window: Window
     pose_odom_camera: np.ndarray
     doubt: PoseDoubt
     motion: Motion | None = None
+    learned: LearnedCamera = NOTHING_LEARNED
 
     def odometry(self, *, is_step: bool) -> Odometry:
         return Odometry(
@@ -108,14 +111,30 @@ class Odometer:
         self._empty_window = Window(sizes.clip_length, sizes.context_frames)
         self.reset()
 
+    @property
+    def learned(self) -> LearnedCamera:
+        """What the drive has told of the camera."""
+        return self._track.learned
+
     def reset(self) -> None:
         """Forget everything: the next frame is the origin."""
-        self._track = Track(self._empty_window, np.eye(4), PoseDoubt())
+        self._begin(NOTHING_LEARNED)
+
+    def restart(self) -> None:
+        """Forget the way: the next frame is the origin. The camera is the same, and what it has told stays."""
+        self._begin(self._track.learned)
+
+    def _begin(self, learned: LearnedCamera) -> None:
+        self._track = Track(self._empty_window, np.eye(4), PoseDoubt(), learned=learned)
         self._newest = self._track  # that of a measured frame, where one came last
 
     def know_camera(self, principal_point: PrincipalPoint, fov_x_rad: float | None) -> None:
-        """From the next frame on the camera is known, or no longer; see `OdometerConfig`."""
+        """From the next frame on the camera is known, or no longer; see `OdometerConfig`.
+
+        What the drive has told of it is forgotten.
+        """
         self.config = replace(self.config, principal_point=principal_point, fov_x_rad=fov_x_rad)
+        self._track, self._newest = (replace(track, learned=NOTHING_LEARNED) for track in (self._track, self._newest))
 
     def take_frame(self, frame: Frame, steps: FrameSampler) -> Odometry:
         """Step the window to the frame where `steps` wants one, or where it has none; else measure the frame.
@@ -166,18 +185,20 @@ class Odometer:
         window = track.window.extended(features, view, frame.stamp_ns, self.backend.infer_steps)
         if window.inferred is None:
             return replace(track, window=window)
-        motion = self._newest_motion(window, window.inferred, frame)
+        motion, learned = self._newest_motion(window, window.inferred, frame, track.learned)
         doubt = track.doubt.after(motion, track.pose_odom_camera)
-        return Track(window, track.pose_odom_camera @ motion.pose_from_to, doubt, motion)
+        return Track(window, track.pose_odom_camera @ motion.pose_from_to, doubt, motion, learned)
 
-    def _newest_motion(self, window: Window, inferred: InferredSteps, frame: Frame) -> Motion:
+    def _newest_motion(
+        self, window: Window, inferred: InferredSteps, frame: Frame, learned: LearnedCamera
+    ) -> tuple[Motion, LearnedCamera]:
         """Decode the whole window, because its steps tell the scale together, and take the last step."""
         height, width = frame.image_HWC.shape[:2]
-        camera = self.config.camera(width, height, self.backend.config)
+        camera = replace(self.config.camera(width, height, self.backend.config), learned=learned)
         unseen_variance_6 = self.config.unseen_variance(1.0)
         motions = estimate_motions(self.backend, inferred, window.intervals_S, window.steps, unseen_variance_6, camera)
         fov_x_model, principal_point = float(motions.seen_fov_x_S[-1]), self.config.principal_point
-        return Motion(
+        motion = Motion(
             stamp_from_ns=window.stamps_ns[-2],
             stamp_to_ns=window.stamps_ns[-1],
             pose_from_to=motions.poses_S44[-1],
@@ -187,6 +208,7 @@ class Odometer:
             fov_x_rad=source_fov_x(fov_x_model, width, height, self.backend.config, principal_point),
             action=inferred.actions_SK[-1],
         )
+        return motion, motions.learned
 
     def _track_until(self, stamp_ns: int) -> Track:
         """What is known before a frame of this stamp: after a gap the window is new, and the pose doubtful."""
@@ -202,4 +224,4 @@ class Odometer:
             return track
         unseen_s = max(0, stamp_ns - newest.window.stamps_ns[-1]) * 1e-9
         doubt = newest.doubt.unseen(self.config.unseen_variance(unseen_s))
-        return Track(self._empty_window, newest.pose_odom_camera, doubt)
+        return Track(self._empty_window, newest.pose_odom_camera, doubt, learned=track.learned)

@@ -60,11 +60,12 @@ class VehicleOdometer:
     def reset(self) -> None:
         """Forget the way so far: the next frame is where the first one was said to be."""
         self.set_pose(self._pose_after_reset)
+        self.odometer.reset()
 
     def set_pose(self, pose_odom_body: np.ndarray, covariance: np.ndarray | None = None) -> None:
         """Say where the body is at the next frame, (4, 4), and how well that is known, (6, 6) as in `BodyOdometry`."""
         covariance = np.zeros((6, 6)) if covariance is None else covariance
-        self.odometer.reset()
+        self.odometer.restart()
         self._pose_odom_start = pose_odom_body
         self._start_covariance = covariance + SMALLEST_VARIANCE * np.eye(6)
         self._newest = None
@@ -72,7 +73,7 @@ class VehicleOdometer:
     def restart_window(self) -> None:
         """Begin a new window where the body was last seen, as unsure of that as after the longest gap that is none."""
         if self._newest is None:
-            self.odometer.reset()
+            self.odometer.restart()
             return
         unknown = np.diag(self.odometer.config.unseen_variance(self.odometer.config.max_gap_s))
         self.set_pose(self._newest.pose_odom_body, self._newest.covariance + unknown)

@@ -64,5 +64,11 @@ def average_runs(folders: Sequence[Path], output: Path) -> None:
     loaded = [load_checkpoint(folder, config) for folder in folders]
     if any(weights.keys() != loaded[0][0].keys() for weights, _ in loaded):
         raise LaposeError(f"{folders[0]} and the others hold different parts: average runs of one stage")
-    mean = {name: torch.stack([weights[name].float() for weights, _ in loaded]).mean(0) for name in loaded[0][0]}
+    mean = {name: _mean([weights[name] for weights, _ in loaded]) for name in loaded[0][0]}
     save_checkpoint(output, mean, config, {"runs": [run for _, progress in loaded for run in progress["runs"]]})
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    # Models exported before one of their parameters had an axis hold a bare number.
+    shape = max((value.shape for value in values), key=len)
+    return torch.stack([value.float().reshape(shape) for value in values]).mean(0)

@@ -78,6 +78,18 @@ def test_heights_that_no_car_has_are_not_believed() -> None:
         assert abs(np.log(adjusted.scale_m)) < 0.6 * abs(np.log(wrong))
 
 
+def test_a_height_that_the_drive_has_told_keeps_the_scale_where_one_window_errs() -> None:
+    head, matches = drive()
+    camera = CAMERA
+    for _ in range(60):
+        camera = replace(camera, learned=adjust_window(head, matches, CONFIG, camera).learned)
+    for wrong in (0.85, 1.2):
+        alone, learned = (
+            adjust_window(longer(head, wrong), matches, CONFIG, each).scale_m for each in (CAMERA, camera)
+        )
+        assert abs(np.log(learned)) < 0.75 * abs(np.log(alone))
+
+
 def test_where_the_height_may_be_right_the_heads_scale_stays() -> None:
     head, matches = drive()
     for right in (0.95, 1.0, 1.05):

@@ -138,6 +138,22 @@ def test_a_lens_that_is_known_is_taken_out_of_the_matches(distortion: float) -> 
     assert lengths < 0.5
 
 
+def test_what_bends_have_told_of_the_focal_length_stays_on_the_straight_after_them() -> None:
+    for road in range(2):
+        camera = AXIS_KNOWN
+        for window, turn in enumerate([0.05] * 40 + [0.001]):
+            seen = drive(100 * road + window, turn=turn)
+            wrong = seen_through(seen.guess, 340.0, CONFIG)
+            adjusted = adjust_window(wrong, seen.matches_S2NC, CONFIG, camera)
+            camera = replace(camera, learned=adjusted.learned)
+        assert abs(np.log(focal_of(adjusted, CONFIG) / 400)) < 0.6 * np.log(400 / 340)
+
+
+def test_a_car_that_waits_teaches_nothing() -> None:
+    seen = drive(3, speed=0.01, turn=0.0)
+    assert adjust_window(seen.guess, seen.matches_S2NC, CONFIG).learned == KnownCamera().learned
+
+
 def test_straight_ahead_nothing_tells_the_focal_length_and_the_heads_stays() -> None:
     for seed in range(4):
         seen = drive(seed, turn=0.001)

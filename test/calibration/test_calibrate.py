@@ -18,7 +18,7 @@ from lapose_core.errors import LaposeError
 from lapose_core.evaluation.coverage import NOMINAL
 from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from lapose_core.runtime.calibration import CALIBRATION_FILE, Calibration
+from lapose_core.runtime.calibration import CALIBRATION_FILE, FREEDOM, Calibration
 
 
 def samples(clips: int, claimed: np.ndarray) -> Samples:
@@ -27,7 +27,8 @@ def samples(clips: int, claimed: np.ndarray) -> Samples:
     steps = 15 * clips
     sight_S = np.repeat(rng.uniform(0.1, 0.8, clips), 15)
     deviation_S6 = np.array([0.05] * 3 + [0.002] * 3) * (0.8 / sight_S)[:, None]
-    error_S6 = rng.normal(size=(steps, 6)) * deviation_S6
+    error_S6 = rng.normal(size=(steps, 6)) * np.sqrt((FREEDOM - 2) / rng.chisquare(FREEDOM, steps))[:, None]
+    error_S6 *= deviation_S6
     poses_S44 = np.tile(np.eye(4), (steps, 1, 1))
     poses_S44[:, 2, 3] = 1.0
     half = 0.5 * error_S6[:, 3:]

@@ -62,12 +62,18 @@ def test_what_is_told_of_the_camera_has_rows_of_its_own(drive: NumberedDrive) ->
     def told(source: NumberedDrive, camera_height_m: float | None) -> list[str]:
         backend = KnowingBackend(source.poses.poses)
         report = evaluate(source, backend, 5.0, camera_height_m=camera_height_m, progress=False)
-        return [row.method for row in report.rows if row.method.startswith("lapose,")]
+        return [row.method for row in report.rows if row.method.startswith("lapose, known")]
 
     assert told(drive, None) == ["lapose, known camera"]
     assert told(drive, 1.6) == ["lapose, known camera", "lapose, known camera and height"]
     drive.intrinsics = None
     assert told(drive, 1.6) == ["lapose, known height"]
+
+
+def test_the_last_row_is_the_model_that_has_seen_the_drive_so_far(drive: NumberedDrive) -> None:
+    report = evaluate(drive, KnowingBackend(drive.poses.poses), 5.0, progress=False)
+    assert report.rows[-1].method == "lapose, camera learned on the drive"
+    assert report.rows[-1].summary == report.rows[0].summary  # nothing is matched, so nothing is learned
 
 
 def test_each_frame_is_tokenized_once_and_each_pair_compared_once(drive: NumberedDrive) -> None:

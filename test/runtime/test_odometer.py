@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from lapose_core.adjustment.camera import KnownCamera
+from lapose_core.adjustment.learned import LearnedCamera, Mean
 from lapose_core.data.preprocess import prepare_frame, source_fov_x
 from lapose_core.data.source import Frame
 from lapose_core.errors import LaposeError
@@ -63,8 +65,10 @@ def test_odometry_is_the_chain_of_the_motions(odometer: Odometer, frames: list[F
 def test_running_frame_by_frame_gives_the_numbers_of_the_whole_window(
     odometer: Odometer, backend: OnnxRuntimeBackend, frames: list[Frame]
 ) -> None:
-    for frame in frames:
-        motion = odometer.register_frame(frame).motion
+    for frame in frames[:-1]:
+        odometer.register_frame(frame)
+    learned = odometer.learned
+    motion = odometer.register_frame(frames[-1]).motion
     assert motion is not None
 
     window = frames[-CLIP_LENGTH:]
@@ -73,7 +77,8 @@ def test_running_frame_by_frame_gives_the_numbers_of_the_whole_window(
     steps = [backend.infer_steps(features[i : i + 2], np.array([0.25])) for i in range(CLIP_LENGTH - 1)]
     views = [look(frame.image_HWC, backend.picture(seen)) for frame, seen in zip(window, prepared, strict=True)]
     inferred = refine_steps(InferredSteps.joined(steps), views)
-    decoded = decode_window(backend, inferred, np.full(CLIP_LENGTH - 1, 0.25, np.float32))
+    intervals_S = np.full(CLIP_LENGTH - 1, 0.25, np.float32)
+    decoded = decode_window(backend, inferred, intervals_S, KnownCamera(learned=learned))
 
     expected = make_pose(decoded.translation_S3[-1], decoded.quaternion_S4[-1])
     np.testing.assert_allclose(motion.pose_from_to, expected, atol=1e-6)
@@ -126,6 +131,29 @@ def test_reset_starts_again_from_nothing(odometer: Odometer, frames: list[Frame]
 
     np.testing.assert_array_equal(first.pose_odom_camera, again.pose_odom_camera)
     np.testing.assert_array_equal(first.covariance, again.covariance)
+
+
+def test_what_the_drive_has_told_of_the_camera_outlasts_a_restart_and_no_more(
+    odometer: Odometer, frames: list[Frame]
+) -> None:
+    for frame in frames[: CLIP_LENGTH - 1]:
+        odometer.register_frame(frame)
+    assert odometer.learned.guess == Mean()  # a window that still fills tells no focal length
+    odometer.register_frame(frames[CLIP_LENGTH - 1])
+    learned = odometer.learned
+    assert learned.guess.weight > 0
+    odometer.measure_frame(frames[CLIP_LENGTH])
+    assert odometer.learned == learned
+    odometer.restart()
+    assert odometer.learned == learned
+    assert odometer.register_frame(frames[CLIP_LENGTH]).motion is None
+    odometer.know_camera(None, 1.0)
+    assert odometer.learned == LearnedCamera()
+    for frame in frames:
+        odometer.register_frame(later(frame, 100.0))
+    assert odometer.learned != LearnedCamera()
+    odometer.reset()
+    assert odometer.learned == LearnedCamera()
 
 
 @pytest.mark.parametrize("seconds", [0.0, -0.1])

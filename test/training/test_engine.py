@@ -162,12 +162,14 @@ def test_a_damaged_piece_of_a_checkpoint_is_told(tmp_path: Path) -> None:
 
 
 def test_the_mean_of_two_runs_lies_halfway_between_their_weights(tmp_path: Path) -> None:
-    first, second = ({"weight": torch.full((3, 2), value)} for value in (1.0, 4.0))
+    first, second = ({"weight": torch.full((3, 2), value), "sharpness": torch.tensor([2.0])} for value in (1.0, 4.0))
+    first["sharpness"] = torch.tensor(1.0)  # as models exported long ago have it
     for name, weights in (("first", first), ("second", second)):
         save_checkpoint(tmp_path / name, weights, preset("tiny"), {"runs": [{"steps": 5, "stage": "pose"}]})
     average_runs([tmp_path / "first", tmp_path / "second"], tmp_path / "mean")
     weights, progress = load_checkpoint(tmp_path / "mean", preset("tiny"))
     torch.testing.assert_close(weights["weight"], torch.full((3, 2), 2.5))
+    torch.testing.assert_close(weights["sharpness"], torch.tensor([1.5]))
     assert len(progress["runs"]) == 2
 
 

@@ -79,7 +79,7 @@ def five_point_motion(places_M22: np.ndarray, camera_33: np.ndarray) -> np.ndarr
     return motion
 
 
-class OrbFivePoint:
+class OrbFivePoint(Method):
     """ORB and five-point RANSAC, with step lengths that are either the true ones or those of a usual speed.
 
     Where two frames give no motion, it goes on straight ahead.

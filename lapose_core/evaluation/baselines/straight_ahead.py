@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lapose_core.evaluation.method import ClipEstimate
+from lapose_core.evaluation.method import ClipEstimate, Method
 
 
-class StraightAhead:
+class StraightAhead(Method):
     """Always straight along the optical axis, with the true step lengths.
 
     It sees nothing and yet scores well wherever roads are straight, which is why every table shows it: a model that has

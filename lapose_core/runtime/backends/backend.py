@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from lapose_core.adjustment.learned import NOTHING_LEARNED, LearnedCamera
 from lapose_core.data.preprocess import Image, PrincipalPoint, grey_of, prepare_frame
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.calibration import Calibration
@@ -55,6 +56,7 @@ class DecodedMotions:
         fov_x_S: horizontal field of view of the model's input, not of the source image.
         scale_m: mean step length of the window.
         scale_deviation: standard deviation of its logarithm, which all steps have in common; 0 where nobody tells.
+        learned: what the drive has told of the camera, this window included.
     """
 
     translation_S3: np.ndarray
@@ -63,6 +65,7 @@ class DecodedMotions:
     fov_x_S: np.ndarray
     scale_m: float
     scale_deviation: float = 0.0
+    learned: LearnedCamera = NOTHING_LEARNED
 
 
 class Backend(Protocol):
