@@ -65,7 +65,7 @@ def adjust_window(
     log_scale, scale_deviation = correct_scale(ground, camera)
     if np.mean(length_S) < _TEACHING_STEP:
         learned = camera.learned
-    elif ground is not None:
+    elif ground is not None and camera.focal is None:
         learned = learned.with_height(ground.log_height, ground.agreed)
     length_S *= math.exp(log_scale)
     longer_S = np.maximum(length_S, _SHORTEST_STEP) / reach_S
