@@ -85,7 +85,7 @@ def adjust_window(
 def _fit(
     decoded: DecodedMotions, found: Correspondences, config: ModelConfig, camera: KnownCamera
 ) -> tuple[EpipolarFit, DecodedMotions, LearnedCamera]:
-    """What fits the matches, the head's motions through a camera of the focal length that the fit started from."""
+    """What fits the matches, the head's motions as seen when the fit started, and what was learned of the camera."""
     half = found.half(config)
     if camera.focal is not None:
         seen = seen_through(decoded, camera.focal, config)

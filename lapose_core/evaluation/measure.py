@@ -49,7 +49,7 @@ class Measured:
         windows: frame numbers of each.
         sequence_N: frame numbers of the sequence that is run frame by frame.
         left_out_parked, left_out_gaps, frames, frames_without_pose, frames_undecodable: see `Report`.
-        methods: the model first.
+        methods: the model first; it comes once more at the end, with the camera learned on the drive.
     """
 
     source: str
@@ -126,11 +126,23 @@ def measure(
     if methods is None:
         unknown, *known = model_methods(backend, source.intrinsics, camera_height_m)
         methods = [unknown, *baselines(source.intrinsics), *known]
-    learning = isinstance(methods[0], LaPose)
     frames = tqdm(source, "frames", total=len(stamps_ns), unit="frame", disable=not progress)
     posed_frames = (frame for frame, posed in zip(frames, posed_F, strict=True) if posed)
     pairs = [pair for indices_N in [*moving, sequence_N] for pair in pairs_of(indices_N)]
     findings = compare_pairs(posed_frames, methods, truth.stamps_ns, pairs)
+    sequences = [
+        estimate_sequence(method, found, truth, sequence_N) for method, found in zip(methods, findings, strict=True)
+    ]
+    answers = [
+        _ask(method.name, [method] * len(moving), found, truth, moving, poses_N44, progress)
+        for method, found, (poses_N44, _) in zip(methods, findings, sequences, strict=True)
+    ]
+    if isinstance(methods[0], LaPose):
+        # Each window by what the drive has told before its last frame.
+        poses_N44, by_frame_N = sequences[0]
+        before_W = np.searchsorted(sequence_N, [indices_N[-1] for indices_N in moving]) - 1
+        learned_W = [by_frame_N[max(0, before)] for before in before_W]
+        answers.append(_ask(LEARNED_CAMERA, learned_W, findings[0], truth, moving, poses_N44, progress))
     return Measured(
         source=source.name,
         backend=backend.name,
@@ -144,59 +156,27 @@ def measure(
         left_out_parked=len(windows.indices_WN) - len(moving),
         left_out_gaps=windows.left_out_gaps,
         frames_undecodable=undecodable,
-        methods=(
-            *(
-                _ask(method, found, truth, moving, sequence_N, progress)
-                for method, found in zip(methods, findings, strict=True)
-            ),
-            *([_ask_learned(methods[0], findings[0], truth, moving, sequence_N, progress)] if learning else []),
-        ),
+        methods=tuple(answers),
     )
 
 
 def _ask(
-    method: Method,
-    findings: Findings,
-    truth: Trajectory,
-    windows: list[np.ndarray],
-    sequence_N: np.ndarray,
-    progress: bool,
-) -> Answers:
-    poses_N44, _ = estimate_sequence(method, findings, truth, sequence_N)
-    return _answers(method.name, [method] * len(windows), findings, truth, windows, poses_N44, progress)
-
-
-def _ask_learned(
-    method: Method,
-    findings: Findings,
-    truth: Trajectory,
-    windows: list[np.ndarray],
-    sequence_N: np.ndarray,
-    progress: bool,
-) -> Answers:
-    """Each window as after the drive before its last frame."""
-    poses_N44, methods_N = estimate_sequence(method, findings, truth, sequence_N)
-    ends = np.searchsorted(sequence_N, [indices_N[-1] for indices_N in windows])
-    by_then = [methods_N[max(0, end - 1)] for end in ends]
-    return _answers(LEARNED_CAMERA, by_then, findings, truth, windows, poses_N44, progress)
-
-
-def _answers(
     name: str,
-    methods: list[Method],
+    methods_W: Sequence[Method],
     findings: Findings,
     truth: Trajectory,
     windows: list[np.ndarray],
-    poses_N44: np.ndarray,
+    sequence_poses_N44: np.ndarray,
     progress: bool,
 ) -> Answers:
-    bar = tqdm(zip(methods, windows, strict=True), name, len(windows), unit="window", disable=not progress)
+    """What the method has become by each window says of it."""
+    bar = tqdm(zip(methods_W, windows, strict=True), name, len(windows), unit="window", disable=not progress)
     estimates = tuple(estimate_clip(method, findings, truth, indices_N) for method, indices_N in bar)
     scores = tuple(
         score_clip(estimate.motions_S44, truth.select(indices_N).motions())
         for estimate, indices_N in zip(estimates, windows, strict=True)
     )
-    return Answers(name, estimates, scores, poses_N44)
+    return Answers(name, estimates, scores, sequence_poses_N44)
 
 
 def _read_stamps(source: Source, progress: bool) -> tuple[np.ndarray, int]:
