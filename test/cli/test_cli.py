@@ -72,6 +72,7 @@ def test_evaluate_prints_a_table_and_writes_json(
         "ORB + five-point, known camera",
         "ORB + five-point, nothing known",
         "lapose, known camera",
+        "lapose, camera learned on the drive",
     ]
 
 

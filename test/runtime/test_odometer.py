@@ -147,7 +147,7 @@ def test_what_the_drive_has_told_of_the_camera_outlasts_a_restart_and_no_more(
     odometer.restart()
     assert odometer.learned == learned
     assert odometer.register_frame(frames[CLIP_LENGTH]).motion is None
-    odometer.know_camera(None, 1.0)
+    odometer.know_camera(None, None)
     assert odometer.learned == LearnedCamera()
     for frame in frames:
         odometer.register_frame(later(frame, 100.0))
