@@ -98,9 +98,8 @@ def measure_all(model_dir: Path, data: Path, *, backend: str, clips: int, second
     if not sequences:
         raise LaposeError(f"{data} has no kitti_odometry/sequences: give the data folder with --data")
     clip = data / "garmin_calgary"
-    ran_on = open_backend(
-        model_dir, backend
-    ).name  # here an error is one line; in the pool's processes it breaks the pool
+    # Here an error is one line; in the pool's processes it breaks the pool.
+    ran_on = open_backend(model_dir, backend).name
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Not forked: the parent draws, and numba's threads do not survive that.
     with (

@@ -29,13 +29,13 @@ def test_five_points_give_the_motion_of_a_rigid_scene(pitch, yaw, roll, right, d
     motion = np.eye(4)
     motion[:3, :3] = Rotation.from_rotvec([pitch, yaw, roll]).as_matrix()
     motion[:3, 3] = np.array([right, down, ahead]) / np.linalg.norm([right, down, ahead])
-    points_N3 = np.random.default_rng(0).uniform([-8, -3, 6], [8, 3, 30], (200, 3))
+    # As many as ORB finds: RANSAC is content with any motion within a pixel of all of them.
+    points_N3 = np.random.default_rng(0).uniform([-8, -3, 6], [8, 3, 30], (1000, 3))
     seen = [points_N3, (points_N3 - motion[:3, 3]) @ motion[:3, :3]]
     places = [(points @ CAMERA.T)[:, :2] / points[:, 2:] for points in seen]
     found = five_point_motion(np.stack(places, axis=1), CAMERA)
     assert rotation_angle(invert_pose(motion) @ found) < 0.01
-    # RANSAC is content with any motion within a pixel of all points.
-    assert direction_angle(found[:3, 3], motion[:3, 3]) < 0.08
+    assert direction_angle(found[:3, 3], motion[:3, 3]) < 0.05
 
 
 def estimate(method: Method, images: np.ndarray, intervals_S: np.ndarray, truth_S44: np.ndarray) -> np.ndarray:
