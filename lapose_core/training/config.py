@@ -121,6 +121,8 @@ class TrainConfig(RunConfig):
         reuse: how often a clip that was drawn on the CPU is trained on, each time in another light.
         short_share: share of steps on a window of random length, as it is while it fills.
         blind_share: share of clips whose image tokens are hidden.
+        wrong_clock: clips are told intervals that are too long or too short by up to this factor, drawn log-uniformly
+            for each clip, so that speeds that are usual tell nothing of scale and field of view.
         token_share: share of the tokens that a step looks at, a new choice for each step; where no picture is drawn, or
             what finds the matches is frozen.
         frozen: names of parts that are not trained, such as `tokenizer.stem`.
@@ -137,9 +139,15 @@ class TrainConfig(RunConfig):
     reuse: int = 1
     short_share: float = 0.25
     blind_share: float = 0.25
+    wrong_clock: float = 1.0
     token_share: float = 1.0
     frozen: list[str] = field(default_factory=list)
     loss_weights: dict[str, float] = field(default_factory=dict)
+
+    def check(self, path: Path) -> None:
+        super().check(path)
+        if not self.wrong_clock >= 1:
+            raise LaposeError(f"{path}: wrong_clock must be 1 (the true intervals) or more, not {self.wrong_clock}")
 
     def choices(self) -> dict[str, Iterable[str]]:
         return super().choices() | {"task": TASKS, "encoder": ("auto", "frozen", "trained")}

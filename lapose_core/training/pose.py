@@ -88,10 +88,14 @@ class PoseStage(Stage):
         self.task.compile_parts()
 
     def losses(self, batch: ClipBatch) -> dict[str, Tensor]:
-        return self.task.losses(batch)
+        return self.task.losses(self._with_wrong_clock(batch))
 
     def figures(self, batch: ClipBatch) -> dict[str, Tensor]:
         return self.task.figures(batch)
+
+    def _with_wrong_clock(self, batch: ClipBatch) -> ClipBatch:
+        exponent_B1 = 2 * torch.rand_like(batch.intervals_BS[:, :1]) - 1
+        return replace(batch, intervals_BS=batch.intervals_BS * self.config.wrong_clock**exponent_B1)
 
     def summarise(self, figures: list[dict[str, Tensor]], output: Path, step: int) -> dict[str, float]:
         """Medians."""

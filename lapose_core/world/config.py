@@ -16,6 +16,7 @@ class WorldConfig:
     Attributes:
         rate_hz: frames a second, drawn log-uniformly for each clip.
         place_shares: how often the clip lies in a city, a suburb, the country, on a motorway.
+        one_way_share: streets of cities and suburbs that are one-way, one or two lanes.
         turning_share: clips that pass a sharp turn; bends come on top.
         reversing_share, standing_share, stopping_share: clips driven backwards, parked, with a stop on the way.
         lateral_acceleration: what drivers accept in bends, m/s^2.
@@ -41,6 +42,7 @@ class WorldConfig:
 
     rate_hz: Range = (1.0, 10.0)
     place_shares: tuple[float, float, float, float] = (0.38, 0.3, 0.17, 0.15)
+    one_way_share: float = 0.0
     turning_share: float = 0.35
     reversing_share: float = 0.07
     standing_share: float = 0.05

@@ -151,10 +151,9 @@ def ground_colour(arcs, first, looks, look, atlas, x, y, dx, dy, dz, pixel, cast
     on_pavement = (edge >= 0.0) & (edge < paved)
     stretched = load(looks, look + ROAD_STRETCH)
     along_road = where(on_road, stretched, 0.0) > 0.0
-    u = (
-        where(along_road, along / maximum(stretched, 1.0), where(on_pavement, along, x * cos - y * sin)) / texel
-        + seed_u
-    )
+    slabs = along / load(looks, look + SLAB_STRETCH)
+    u = where(along_road, along / maximum(stretched, 1.0), where(on_pavement, slabs, x * cos - y * sin)) / texel
+    u = u + seed_u
     v = where(on_pavement | along_road, lateral, x * sin + y * cos) / texel + seed_v
     layer = where(
         on_road, load(looks, look + ROAD_LAYER), where(on_pavement, 1.0 * PAVING, load(looks, look + VERGE_LAYER))

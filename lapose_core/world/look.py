@@ -31,13 +31,14 @@ def draw_looks(rng: np.random.Generator, roads: Roads, config: WorldConfig, fov_
         roads.parking_B,
     )
 
-    # Markings. One-way roads (motorways) have no line of their own in the middle.
+    # Markings. One-way roads have no line of their own in the middle.
     motorway, country = roads.place_B == MOTORWAY, roads.place_B == COUNTRY
     painted = np.where(motorway, 0.97, np.where(country, 0.75, 0.6))
     strength = uniform(0.5, 1.0)
     look[:, t.LANE_PAINT] = chance(painted) * strength
     look[:, t.EDGE_PAINT] = chance(np.where(motorway, 0.95, np.where(country, 0.6, 0.2))) * strength
     centre = np.where(motorway, 1.0, chance(painted) * (1.0 + chance(0.4)))
+    centre = np.where(roads.one_way_B, np.minimum(centre, 1.0), centre)
     wide = roads.half_width_B - 0.5 * roads.lanes_B * roads.lane_width_B > 1.5
     look[:, t.HATCHED] = (chance(0.2) & motorway & wide) * rng.choice([-1.0, 1.0], B)
     look[:, t.CENTRE_PAINT] = centre * np.where(centre > 1.5, 1.0, strength)

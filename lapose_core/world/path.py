@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lapose_core.world.roads import MOTORWAY, Roads
+from lapose_core.world.roads import Roads
 
 _MARGIN = 48  # points before and after the path, for smoothing
 _LEAST_POINTS = 768
@@ -70,7 +70,7 @@ def _box_filter(values_BN: np.ndarray, half_B: np.ndarray) -> np.ndarray:
 def _lane_position(rng: np.random.Generator, roads: Roads, along_BN: np.ndarray, cruise_B: np.ndarray) -> np.ndarray:
     """Metres to the left of the road's middle: a lane, wander about it, now and then a change of lane."""
     B = len(along_BN)
-    own_lanes = np.where(roads.place_B == MOTORWAY, roads.lanes_B, np.maximum(roads.lanes_B // 2, 1))
+    own_lanes = roads.own_lanes_B
     lane = np.floor(rng.random(B) * own_lanes)
     wander = rng.uniform(0.03, 0.3, B)[:, None] * smooth_noise(rng, along_BN, rng.uniform(40, 120, B))
     change = np.where((own_lanes > 1) & (rng.random(B) < 0.3), roads.lane_width_B, 0.0) * np.where(lane > 0, -1, 1)
@@ -78,7 +78,10 @@ def _lane_position(rng: np.random.Generator, roads: Roads, along_BN: np.ndarray,
     share = np.clip((along_BN - begin[:, None]) / (4 * np.maximum(cruise_B, 4))[:, None], 0, 1)
     change = (change * roads.right_hand_B)[:, None] * share * share * (3 - 2 * share)
     limit = (roads.half_width_B - roads.parking_B - 0.9)[:, None]
-    return np.clip(roads.lane_offset(lane)[:, None] + wander + change, -limit, limit)
+    # In a street of one wide lane anything goes.
+    aside = np.random.Generator(rng.bit_generator.jumped())
+    anywhere = np.where((roads.lanes_B == 1) & roads.one_way_B, aside.uniform(-1, 1, B), 0.0)[:, None] * limit
+    return np.clip(roads.lane_offset(lane)[:, None] + anywhere + wander + change, -limit, limit)
 
 
 def follow_lane(

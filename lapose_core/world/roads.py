@@ -32,6 +32,7 @@ class Roads:
         lanes_B, lane_width_B, parking_B, half_width_B: cross-section of the road driven, parking (or a shoulder) on
             each side; metres.
         right_hand_B: +1 where traffic keeps right, -1 where it keeps left.
+        one_way_B: whether all of its lanes go our way; motorways' do.
         apart_B: metres to the left of the middle of a motorway's other carriageway, as wide as ours; 0 for none.
         arcs_BAC: arc table, columns as in `tables`; the first `chain` rows are the road driven, the others cross it.
         count_B: rows in use.
@@ -46,6 +47,7 @@ class Roads:
     parking_B: np.ndarray
     half_width_B: np.ndarray
     right_hand_B: np.ndarray
+    one_way_B: np.ndarray
     apart_B: np.ndarray
     arcs_BAC: np.ndarray
     count_B: np.ndarray
@@ -53,6 +55,11 @@ class Roads:
     sharp_B: np.ndarray
     crossing_along_BX: np.ndarray
     chain: int
+
+    @property
+    def own_lanes_B(self) -> np.ndarray:
+        """How many of the lanes go our way, counted from the kerb on the side one drives on."""
+        return np.where(self.one_way_B, self.lanes_B, np.maximum(self.lanes_B // 2, 1))
 
     def lane_offset(self, lane_B: np.ndarray) -> np.ndarray:
         """Metres to the left of the road's middle of a lane, counted from 0 at the kerb on the side one drives on."""
@@ -168,6 +175,10 @@ def lay_roads(
     strip = np.where(slip != 0, aside.uniform(12, 40, B), np.exp(aside.uniform(np.log(1.5), np.log(15.0), B)))
     parking = np.where(motorway, shoulder, parking)
     lanes = np.where(slip != 0, aside.integers(1, 4, B), lanes)
+    # Streets of one lane may be wide ones.
+    one_way = (aside.random(B) < config.one_way_share) & (place < COUNTRY) & (itinerary is None)
+    lanes = np.where(one_way, aside.integers(1, 3, B), lanes)
+    lane_width = np.where(one_way & (lanes == 1), aside.uniform(2.8, 5.5, B), lane_width)
     half_width = 0.5 * lanes * lane_width + parking
 
     table = np.zeros((B, chain + crossings, t.ARC_STRIDE))
@@ -183,6 +194,7 @@ def lay_roads(
         parking_B=parking,
         half_width_B=half_width,
         right_hand_B=right_hand,
+        one_way_B=one_way | motorway,
         apart_B=np.where(motorway, np.where(slip != 0, -slip, right_hand) * (2 * half_width + strip), 0.0),
         arcs_BAC=table,
         count_B=np.full(B, chain),
