@@ -16,6 +16,7 @@ from lapose_core.geometry import make_pose
 from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.calibration import turn_of
 from lapose_core.runtime.estimate import decode_window, refine_steps, view_step
+from lapose_core.runtime.stillness import Stillness
 from lapose_core.runtime.view import look
 from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
@@ -128,7 +129,7 @@ def _decoded(
         inferred = backend.infer_steps(features, intervals_S)
     inferred = refine_steps(inferred, views)
     # Where the pictures overrule the model, nothing is left to calibrate.
-    left_S = np.array([not (step.is_blind or step.is_still) for step in seen])
+    left_S = np.array([not (step.is_blind or step.stillness is Stillness.STILL) for step in seen])
 
     def samples_of(camera: KnownCamera) -> Samples:
         decoded = decode_window(backend, inferred, intervals_S, camera)

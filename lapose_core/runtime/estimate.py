@@ -16,7 +16,7 @@ from lapose_core.geometry import make_pose
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.backend import Backend, DecodedMotions, InferredSteps
 from lapose_core.runtime.calibration import turn_of
-from lapose_core.runtime.stillness import is_still
+from lapose_core.runtime.stillness import Stillness, judge_stillness
 from lapose_core.runtime.view import View
 
 #: Standard deviations of a motion that nobody has seen, m/s and rad/s.
@@ -28,6 +28,8 @@ _UNKNOWN = KnownCamera()
 
 #: A model that sees the vehicle move faster is not overruled: a bonnet or a dirty lens stands still as well.
 _SLOW_MPS = 0.5
+#: Nor one that sees it move faster than this where the pictures do not tell and it did not stand still before.
+_HALTS_MPS = 0.02
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,12 @@ class StepView:
     Attributes:
         sight: of the poorer one, see `View`.
         is_blind: one of them is too plain to tell a motion.
-        is_still: the camera stood still.
+        stillness: whether the camera stood still.
     """
 
     sight: float
     is_blind: bool
-    is_still: bool
+    stillness: Stillness
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def view_step(previous: View, current: View, interval_s: float) -> StepView:
     return StepView(
         min(previous.sight, current.sight),
         previous.is_blind or current.is_blind,
-        is_still(previous, current, interval_s),
+        judge_stillness(previous, current, interval_s),
     )
 
 
@@ -120,8 +122,10 @@ def estimate_motions(
     turn, told = turn_of(poses_S44), decoded.scale_deviation
     covariance_S66 = calibration.covariance(poses_S44, decoded.variance_S6, intervals_S, sight_S, turn, told)
     scale_deviation_S = calibration.scale_deviation(poses_S44, intervals_S, sight_S, turn, told)
+    at_rest = False
     for step, view in enumerate(views_S):
-        if view.is_still and speed_S[step] < _SLOW_MPS:
+        at_rest = _is_at_rest(view.stillness, float(speed_S[step]), at_rest)
+        if at_rest:
             poses_S44[step], scale_deviation_S[step] = np.eye(4), 0.0
             covariance_S66[step] = np.diag(np.repeat([_AT_REST_M**2, _AT_REST_RAD**2], 3))
         if view.is_blind:
@@ -136,6 +140,11 @@ def estimate_motions(
         decoded.scale_m,
         decoded.learned,
     )
+
+
+def _is_at_rest(stillness: Stillness, speed_mps: float, was_at_rest: bool) -> bool:
+    told = stillness is Stillness.STILL or (was_at_rest and stillness is Stillness.UNTOLD)
+    return stillness is not Stillness.MOVING and speed_mps < (_SLOW_MPS if told else _HALTS_MPS)
 
 
 def _adjusted(

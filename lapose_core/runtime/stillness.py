@@ -9,6 +9,8 @@ apart from the rest.
 
 from __future__ import annotations
 
+from enum import Enum
+
 import cv2
 import numpy as np
 
@@ -38,29 +40,48 @@ _FLOOR = 0.02
 _DOUBTFUL = 9.0
 
 
-def is_still(previous: View, current: View, interval_s: float) -> bool:
-    """Whether the camera stood still from one view to the next; False where the pictures do not tell."""
+class Stillness(Enum):
+    """What two views say of the camera between them.
+
+    Attributes:
+        STILL: it stood still, surely.
+        UNTOLD: nothing speaks of a motion, but too little, or too little that is sure, of standing: drops on the
+            windscreen that have changed, streaks of rain.
+        MOVING: it may have moved.
+    """
+
+    STILL = "still"
+    UNTOLD = "untold"
+    MOVING = "moving"
+
+
+def judge_stillness(previous: View, current: View, interval_s: float) -> Stillness:
+    """Whether the camera stood still from one view to the next."""
     if previous.is_blind or current.is_blind:
-        return False
+        return Stillness.MOVING
     shift_N2, covariance_N22, left_N = _tile_shifts(previous.grey_HW, current.grey_HW)
     noise_N = np.sqrt(np.trace(covariance_N22, axis1=-2, axis2=-1))
     # A tile that could tell but that no shift explains has changed altogether: that is no reason not to ask it.
     could_N = noise_N * np.sqrt(np.minimum(1.0, _QUIET * np.quantile(left_N, 0.25) / left_N))
     asked_N = could_N < _KNOWN
-    if asked_N.mean() < _LEAST_ASKED:
-        return False
     unmoved_N = (noise_N < _KNOWN) & (np.linalg.norm(shift_N2, axis=-1) < 3 * noise_N + _UNMOVED)
-    if unmoved_N[asked_N].mean() < _LEAST_STILL:
-        return False
     common_4, covariance_44 = _common_motion(shift_N2, covariance_N22, previous.grey_HW.shape)
     deviation_4 = np.sqrt(np.diag(covariance_44))
-    limit = min(_SLOWEST * interval_s, _LONGEST_STEP)
-    trembles = np.any(np.abs(common_4[2:]) + 2 * deviation_4[2:] > _TREMBLING)
-    creeps = np.any(np.abs(common_4[:2]) > np.maximum(limit * _CREEPING, 3.5 * deviation_4[:2]))
     inverse_22 = np.linalg.inv(covariance_44[:2, :2])
     known = inverse_22.sum()
-    both = float(inverse_22.sum(0) @ common_4[:2]) / known
-    return bool(not trembles and not creeps and abs(both) + 2 / np.sqrt(known) < limit)
+    creeping, doubt = abs(float(inverse_22.sum(0) @ common_4[:2])) / known, 2 / np.sqrt(known)
+    trembling_2, trembling_doubt_2 = np.abs(common_4[2:]), 2 * deviation_4[2:]
+    limit = min(_SLOWEST * interval_s, _LONGEST_STEP)
+    # The ground near us and that farther away, each by itself.
+    if doubt >= limit or np.any(np.abs(common_4[:2]) > np.maximum(limit * _CREEPING, 3.5 * deviation_4[:2])):
+        return Stillness.MOVING
+    most_tell = asked_N.mean() >= _LEAST_ASKED and unmoved_N[asked_N].mean() >= _LEAST_STILL
+    if most_tell and creeping + doubt < limit and np.all(trembling_2 + trembling_doubt_2 < _TREMBLING):
+        return Stillness.STILL
+    if most_tell:
+        doubt, trembling_doubt_2 = 0.0, np.zeros(2)
+    may_stand = creeping - doubt < limit and np.all(trembling_2 - trembling_doubt_2 < _TREMBLING)
+    return Stillness.UNTOLD if may_stand else Stillness.MOVING
 
 
 def _tile_shifts(before_HW: np.ndarray, after_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,7 +17,8 @@ from lapose_core.models import find_model
 from lapose_core.motion import Odometry
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from lapose_core.runtime.odometer import Odometer, OdometerConfig
-from lapose_core.world.clips import Clips
+from lapose_core.world.clips import Clips, sample_clips
+from lapose_core.world.conditions import CONDITIONS
 from lapose_core.world.drive import sample_drive
 from lapose_core.world.render_cpu import render
 
@@ -118,3 +120,12 @@ def test_a_path_ends_where_its_covariance_says(shipped: OnnxRuntimeBackend, seed
     error = end.pose_odom_camera[:3, 3] - chain_motions(driven.motions_BS44[0])[-1][:3, 3]
     assert error @ np.linalg.solve(end.covariance[:3, :3], error) < 16.3  # all but one of a thousand Gaussians
     assert np.sqrt(np.trace(end.covariance[:3, :3])) < 0.4 * np.linalg.norm(end.pose_odom_camera[:3, 3])
+
+
+def test_a_car_that_is_parked_in_the_rain_stays_where_it_is(shipped: OnnxRuntimeBackend) -> None:
+    """Streaks, and drops on the windscreen that change: here and there a step that the pictures do not tell."""
+    world = replace(CONDITIONS["rain"], rate_hz=(HZ, HZ), standing_share=1.0, stopping_share=0.0)
+    clips = sample_clips(np.random.default_rng([77, 1]), 1, world, frames=40)
+    seen = [noisy(np.ascontiguousarray(frame.transpose(1, 2, 0))) for frame in render(clips, 224, 480)[0]]
+    parked = run(shipped, seen)[-1]
+    assert np.linalg.norm(parked.pose_odom_camera[:3, 3]) < 0.005

@@ -14,7 +14,7 @@ pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[
 
 from lapose_core.data.preprocess import grey_of, prepare_frame
 from lapose_core.model.config import preset
-from lapose_core.runtime.stillness import is_still
+from lapose_core.runtime.stillness import Stillness, judge_stillness
 from lapose_core.runtime.view import View, look
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
@@ -23,6 +23,10 @@ from lapose_core.world.render_cpu import render
 COMPACT = preset("compact")
 #: Frames at 80 Hz that are said to come at 4 Hz: vehicles drive at a twentieth of their speed.
 SLOWED = 20
+
+
+def is_still(previous: View, current: View, interval_s: float) -> bool:
+    return judge_stillness(previous, current, interval_s) is Stillness.STILL
 
 
 def view_of(image_HWC: np.ndarray) -> View:
@@ -62,6 +66,15 @@ def test_creeping_is_never_taken_for_standing(bonnet_share: float) -> None:
     creeping_BS = step_BS > 0.05  # 0.2 m/s
     assert creeping_BS.sum() > 10
     assert not np.any(still_BS & creeping_BS)
+
+
+def test_rain_and_drops_that_change_do_not_make_a_parked_car_move() -> None:
+    world = WorldConfig(rate_hz=(4, 4), standing_share=1.0, stopping_share=0.0, shake_share=0.0)
+    world = replace(world, weather_shares=(0.0, 0.0, 1.0, 0.0), dense_share=0.0)
+    clips = sample_clips(np.random.default_rng(5), 8, world, frames=8)
+    judged = [judge_stillness(a, b, 0.25) for seen in views(clips) for a, b in itertools.pairwise(seen)]
+    assert np.mean([found is not Stillness.MOVING for found in judged]) > 0.9
+    assert np.mean([found is Stillness.STILL for found in judged]) > 0.6
 
 
 def test_pictures_without_anything_to_hold_on_to_tell_nothing() -> None:
