@@ -51,7 +51,12 @@ class KnownCamera:
 
 def focal_of(decoded: DecodedMotions, config: ModelConfig) -> float:
     """Focal length that the whole window agrees on, pixels of the model's input."""
-    return 0.5 * config.image_width / math.tan(0.5 * float(np.mean(decoded.fov_x_S)))
+    return focal_through(float(np.mean(decoded.fov_x_S)), config)
+
+
+def focal_through(fov_x: float, config: ModelConfig) -> float:
+    """Focal length of a horizontal field of view of the model's input (radians), pixels."""
+    return 0.5 * config.image_width / math.tan(0.5 * fov_x)
 
 
 def seen_through(decoded: DecodedMotions, focal: float, config: ModelConfig) -> DecodedMotions:

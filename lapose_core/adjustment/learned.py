@@ -1,7 +1,8 @@
 """What a drive tells of its camera, window by window: the focal length and the height above the road do not change.
 
-One window guesses the focal length by the looks of things, to a tenth, and hears of it in bends; the next one sees the
-same camera in front of other things. So what all of them say together is worth more than what any of them says.
+One window guesses the focal length by the looks of things, to a sixth, and hears of it in bends; the next one sees the
+same camera in front of other things. So what all of them say together is worth more than what any of them says. Before
+any of them says a word, most front cameras are alike.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from dataclasses import dataclass
 
 #: Windows in which a step is seen, and so is told again.
 _TOLD_AGAIN = 15
-#: Standard deviation of the head's guess of the focal length, its logarithm: what a camera's guesses have in common,
-#: and what each has of its own.
-_GUESS_ALIKE, _GUESS_ALONE = 0.07, 0.07
+#: Horizontal field of view of most front cameras, radians, and how many they are: as in the rendered world
+#: (`WorldConfig.fov_x_usual_deg`). Their focal lengths' logarithm spreads by so much, that of the others over a range.
+USUAL_FOV_X = math.radians(58.0)
+_USUAL_SHARE, _USUAL_SPREAD, _OTHERS_RANGE = 0.6, 0.13, 1.3
+#: Standard deviation of the head's guess of the focal length, its logarithm, on real roads (on rendered ones half of
+#: it): what a camera's guesses have in common, and what each has of its own.
+_GUESS_ALIKE, _GUESS_ALONE = 0.1, 0.11
 #: Of what depths say in one window, at best, and in all of a drive. No lens is quite a pinhole: a barrel distortion of
 #: 0.06 looks like a tenth.
 _LENS, _LENS_AT_BEST = 0.1, 0.05
@@ -41,7 +46,8 @@ class LearnedCamera:
     """What the windows of a drive so far have told; nothing at first.
 
     Attributes:
-        guess: of the head, of the logarithm of the focal length, pixels of the model's input; weight in windows.
+        guess: of the head, of the focal length: the logarithm of what it is over a usual camera's (`USUAL_FOV_X`);
+            weight in windows.
         depths: what bends say of the same; weight is one over a variance.
         height: logarithm of the camera's above the road, in the head's metres; weight in windows.
     """
@@ -51,7 +57,7 @@ class LearnedCamera:
     height: Mean = Mean()
 
     def log_focal(self, guess: float, depths: float = 0.0, information: float = 0.0) -> float:
-        """The focal length's logarithm by all that was told before and a window's own word.
+        """The focal length by all that was told before and a window's own word, a logarithm as `guess`.
 
         Args:
             guess: the head's, a logarithm.
@@ -59,8 +65,8 @@ class LearnedCamera:
         """
         guesses = self.guess.with_one(guess, 1.0)
         told = self.depths.with_one(depths, min(information, 1 / _LENS**2))
-        trust = 1 / (_GUESS_ALIKE**2 + _GUESS_ALONE**2 / guesses.weight)
-        return guesses.value + (told.value - guesses.value) * told.weight / (told.weight + trust)
+        seen, variance = _among_cameras(guesses.value, _GUESS_ALIKE**2 + _GUESS_ALONE**2 / guesses.weight)
+        return seen + (told.value - seen) * told.weight / (told.weight + 1 / variance)
 
     def log_height(self) -> tuple[float, float]:
         """The height's logarithm, and its deviation; infinite where nothing was seen of the road."""
@@ -81,6 +87,14 @@ class LearnedCamera:
         """After a window in which the road was seen to lie so far below, as far as that may be believed (0 to 1)."""
         height = self.height.with_one(log_height, agreed / _TOLD_AGAIN, _REMEMBERED)
         return LearnedCamera(self.guess, self.depths, height)
+
+
+def _among_cameras(guess: float, variance: float) -> tuple[float, float]:
+    """Mean and variance of the focal length's logarithm, given what cameras there are and a guess."""
+    both = variance + _USUAL_SPREAD**2
+    usual = _USUAL_SHARE * math.exp(-0.5 * guess**2 / both) / math.sqrt(2 * math.pi * both)
+    share = usual / (usual + (1 - _USUAL_SHARE) / _OTHERS_RANGE)
+    return guess * (1 - share * variance / both), variance * (1 - share * variance / both)
 
 
 NOTHING_LEARNED = LearnedCamera()

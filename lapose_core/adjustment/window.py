@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of, seen_through
+from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of, focal_through, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.focal import compare_depths
 from lapose_core.adjustment.ground import correct_scale, see_ground
-from lapose_core.adjustment.learned import LearnedCamera
+from lapose_core.adjustment.learned import USUAL_FOV_X, LearnedCamera
 from lapose_core.adjustment.lengths import chain_lengths, facing
 from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig
@@ -90,11 +90,14 @@ def _fit(
     if camera.focal is not None:
         seen = seen_through(decoded, camera.focal, config)
         return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen, camera.learned
-    guess = math.log(focal_of(decoded, config))
+    usual = focal_through(USUAL_FOV_X, config)
+    guess = math.log(focal_of(decoded, config) / usual)
     depths, information = guess, 0.0
     if turn_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) >= _TELLING_TURN:
-        depths, information = _ask_depths(decoded, found, half, config, camera)
-    focal = math.exp(camera.learned.log_focal(guess, depths, information))
+        start = usual * math.exp(camera.learned.log_focal(guess))
+        focal, information = _ask_depths(decoded, found, half, config, camera, start)
+        depths = math.log(focal / usual)
+    focal = usual * math.exp(camera.learned.log_focal(guess, depths, information))
     seen = seen_through(decoded, focal, config)
     fit = _fit_through(seen, half, config, camera, CameraDoubt.focal)
     # What a window that still fills says of a bend is mostly wrong.
@@ -104,17 +107,22 @@ def _fit(
 
 
 def _ask_depths(
-    decoded: DecodedMotions, found: Correspondences, half: Correspondences, config: ModelConfig, camera: KnownCamera
+    decoded: DecodedMotions,
+    found: Correspondences,
+    half: Correspondences,
+    config: ModelConfig,
+    camera: KnownCamera,
+    focal: float,
 ) -> tuple[float, float]:
-    """The logarithm of the focal length by the depths in a bend, and how much they inform of it."""
-    log_focal = camera.learned.log_focal(math.log(focal_of(decoded, config)))
+    """The focal length by the depths in a bend, from the one believed, and how much they inform of its logarithm."""
     fit, information = None, 0.0
     for reach in _REACHES:
-        seen = seen_through(decoded, math.exp(log_focal) if fit is None else fit.focal, config)
+        seen = seen_through(decoded, focal, config)
         fit = _fit_through(seen, half, config, camera, _FIXED_FOCAL, fit)
         step, information = compare_depths(found, fit, _reach(seen), reach)
-        log_focal, fit = log_focal + step, fit.through(step)
-    return log_focal, information
+        fit = fit.through(step)
+        focal = fit.focal
+    return focal, information
 
 
 def _fit_through(

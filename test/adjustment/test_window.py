@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lapose_core.adjustment.camera import KnownCamera, focal_of, seen_through
+from lapose_core.adjustment.learned import USUAL_FOV_X
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import direction_angle, invert_pose, make_pose, quaternion_of, rotation_angle
 from lapose_core.model.config import preset
@@ -120,7 +121,7 @@ def test_a_bend_tells_a_focal_length_that_the_head_has_wrong(off: float, turn: f
     left = []
     for seed in range(6):
         seen = drive(seed, turn=turn)
-        wrong = replace(seen.guess, fov_x_S=np.full(STEPS, 2 * np.arctan(240 / (400 * np.exp(off)))))
+        wrong = seen_through(seen.guess, 400 * np.exp(off), CONFIG)
         left.append(abs(np.log(focal_of(adjust_window(wrong, seen.matches_S2NC, CONFIG), CONFIG) / 400)))
     assert np.mean(left) < 0.5 * abs(off)
 
@@ -209,15 +210,16 @@ def test_a_head_that_takes_reversing_for_driving_is_corrected() -> None:
     assert errors(adjusted, seen.motions_S44)[1] < 1.0
 
 
-def test_where_nothing_was_matched_the_head_is_believed() -> None:
+def test_where_nothing_was_matched_the_head_is_believed_of_a_usual_camera() -> None:
     seen = drive(2)
     nothing = seen.matches_S2NC.copy()
     nothing[..., :2] = -100.0  # everything has left the picture
-    adjusted = adjust_window(seen.guess, nothing, CONFIG)
+    guess = replace(seen.guess, fov_x_S=np.full(STEPS, USUAL_FOV_X))
+    adjusted = adjust_window(guess, nothing, CONFIG)
 
-    np.testing.assert_allclose(adjusted.translation_S3, seen.guess.translation_S3, atol=1e-6)
-    np.testing.assert_allclose(adjusted.quaternion_S4, seen.guess.quaternion_S4, atol=1e-6)
-    np.testing.assert_allclose(adjusted.fov_x_S, seen.guess.fov_x_S, atol=1e-6)
+    np.testing.assert_allclose(adjusted.translation_S3, guess.translation_S3, atol=1e-6)
+    np.testing.assert_allclose(adjusted.quaternion_S4, guess.quaternion_S4, atol=1e-6)
+    np.testing.assert_allclose(adjusted.fov_x_S, guess.fov_x_S, atol=1e-6)
 
 
 def test_a_car_that_stands_stays_where_it_is() -> None:
