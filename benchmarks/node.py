@@ -6,8 +6,9 @@
 The node is a process of its own, asked for an odometry for each image; pictures are those
 of SOURCE (by default the demo's rendered drive), enlarged to the size, as raw bgr8. Beside it, on the same pictures and
 cores: the odometer alone, given the same bytes at the same rate in this process (what the node takes longer, messages
-and DDS add); and the peer, ORB with five-point RANSAC, as fast as it goes. Fast DDS has the shared memory of
-config/fastdds.xml, without which it loses most raw images. Set ROS_DOMAIN_ID where other ROS 2 systems are near.
+and DDS add); a node that answers each image without a look at it (what they add at least: `benchmarks.echo`); and the
+peer, ORB with five-point RANSAC, as fast as it goes. Fast DDS has the shared memory of config/fastdds.xml, without
+which it loses most raw images. Set ROS_DOMAIN_ID where other ROS 2 systems are near.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from benchmarks.echo import TOPIC
 from benchmarks.measure import Latency, machine, print_machine, print_table, time_calls, write_json
 from lapose_core.data.open import open_source
 from lapose_core.data.source import Frame
@@ -44,7 +46,6 @@ from lapose_ros.processes import running_node, spinning
 
 ROOT = Path(__file__).resolve().parents[1]
 DRIVE = ROOT / "demo" / "drive"
-TOPIC = "/benchmark/image"
 PICTURES = 32
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -171,13 +172,12 @@ def drive(camera: Camera, messages: list[Image], rate_hz: float, seconds: float,
 
 
 def time_node(
-    images: list[np.ndarray], rate_hz: float, seconds: float, backend: str, parameters: list[str]
+    images: list[np.ndarray], rate_hz: float, seconds: float, *parameters: str, module: str = "lapose_ros.node"
 ) -> dict[str, Any]:
     rclpy.init()
     camera = Camera()
     messages = [image_message(image) for image in images]
-    given = f"image_topic:={TOPIC}", f"rate_hz:={max(rate_hz, 0.1)}", f"backend:={backend}", "camera_tf_timeout_s:=0.0"
-    with running_node(*given, *parameters, log_level="warn") as node, spinning(camera):
+    with running_node(*parameters, log_level="warn", module=module) as node, spinning(camera):
         give_up_s = time.monotonic() + 120.0
         while not camera.has_listener():
             if node.poll() is not None or time.monotonic() > give_up_s:
@@ -248,9 +248,12 @@ def main() -> int:
         )
         for rate_hz in options.rates:
             alone = time_odometer(images, rate_hz, min(seconds, 5.0), backend)
-            figures = time_node(images, rate_hz, seconds, options.backend, options.parameter)
+            echo = time_node(images, rate_hz, min(seconds, 5.0), module="benchmarks.echo")
+            given = f"image_topic:={TOPIC}", f"rate_hz:={rate_hz}", f"backend:={options.backend}"
+            figures = time_node(images, rate_hz, seconds, *given, "camera_tf_timeout_s:=0.0", *options.parameter)
             figures |= {"alone p50 ms": alone.p50, "alone p99 ms": alone.p99, "alone CPU ms": alone.cpu}
             figures |= {"added p50 ms": figures["p50 ms"] - alone.p50}
+            figures |= {"echo p50 ms": echo["p50 ms"], "echo p95 ms": echo["p95 ms"]}
             figures |= {"peer p50 ms": peer.p50, "peer's CPU ms": peer.cpu}
             rows.append({"size": size, "Hz": f"{rate_hz:g}", **figures})
             print(rows[-1], flush=True)

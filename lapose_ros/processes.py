@@ -17,9 +17,11 @@ from lapose_core.errors import LaposeError
 
 
 @contextmanager
-def running_node(*parameters: str, log_level: str = "info") -> Iterator[subprocess.Popen]:
-    """The ego-motion node as a process of its own, with parameters NAME:=VALUE; interrupted at the end."""
-    command = [sys.executable, "-m", "lapose_ros.node", "--ros-args", "--log-level", log_level]
+def running_node(
+    *parameters: str, log_level: str = "info", module: str = "lapose_ros.node"
+) -> Iterator[subprocess.Popen]:
+    """The ego-motion node, or another, as a process of its own, with parameters NAME:=VALUE; interrupted at the end."""
+    command = [sys.executable, "-m", module, "--ros-args", "--log-level", log_level]
     command += [word for parameter in parameters for word in ("-p", parameter)]
     with subprocess.Popen(command) as process:
         try:
