@@ -14,10 +14,11 @@ from lapose_core.errors import LaposeError
 from lapose_core.model.config import preset
 from lapose_core.model.lapose import LAPose
 from lapose_core.training.augment import augment, compress, smooth, windscreen
+from lapose_core.training.batches import ClipBatch
 from lapose_core.training.checkpoint import load_checkpoint
 from lapose_core.training.config import TASKS, PretrainConfig, TrainConfig, VQVAETrainConfig
 from lapose_core.training.engine import learning_rate
-from lapose_core.training.pose import train_pose
+from lapose_core.training.pose import PoseStage, train_pose
 
 TINY = Path(__file__).parents[2] / "config" / "train" / "tiny.yaml"
 
@@ -84,6 +85,7 @@ def test_an_exported_model_can_be_trained_on(tiny_model_dir: Path, tmp_path: Pat
         ("stepz: 3", "no setting 'stepz'"),
         ("steps: many", "steps must be a int"),
         ("task: sleep", "task must be one of"),
+        ("wrong_clock: 0.5", "wrong_clock must be 1"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, complaint: str) -> None:
@@ -91,6 +93,20 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, complaint: str) -> 
     path.write_text(text)
     with pytest.raises(LaposeError, match=complaint):
         TrainConfig.load(path)
+
+
+def test_a_wrong_clock_is_wrong_for_a_whole_clip_and_motions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = PoseStage(LAPose(preset("tiny")), dataclasses.replace(TrainConfig.load(TINY), wrong_clock=4.0))
+    seen: list[ClipBatch] = []
+    monkeypatch.setattr(stage.task, "losses", lambda batch: seen.append(batch) or {})
+    intervals_BS = torch.linspace(0.1, 1.0, 15).expand(200, -1)
+    truth = torch.zeros(200, 15, 3), torch.zeros(200, 15, 4), torch.ones(200)
+    stage.losses(ClipBatch(None, intervals_BS, *truth, None, None))
+    wrong_BS = seen[0].intervals_BS / intervals_BS
+    torch.testing.assert_close(wrong_BS, wrong_BS[:, :1].expand(-1, 15))
+    assert 0.25 <= wrong_BS.min() < 0.3 and 3.3 < wrong_BS.max() <= 4.0
+    assert 0.4 < (wrong_BS[:, 0] > 1).float().mean() < 0.6
+    assert seen[0].translation_BS3 is truth[0]
 
 
 def test_every_config_that_ships_can_be_read() -> None:

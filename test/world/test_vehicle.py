@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from lapose_core.world import tables as t
 from lapose_core.world.clips import sample_clips
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.drive import sample_drive
 from lapose_core.world.roads import lay_roads
+from lapose_core.world.traffic import drive_traffic
 from lapose_core.world.vehicle import Drive, drive_along
 
 _PLAIN = WorldConfig(reversing_share=0.0, standing_share=0.0, stopping_share=0.0, shake_share=0.0)
@@ -42,6 +44,22 @@ def test_yaw_rates_reach_those_of_street_corners_and_not_of_spinning_tops():
     rate = np.degrees(np.abs(np.diff(_drive(_PLAIN, 300).yaw_BT))) * 10
     assert 30 < rate.max() < 75
     assert (rate.max(1) > 10).mean() > 0.25
+
+
+def test_in_one_way_streets_one_drives_in_any_lane_and_nobody_comes_towards():
+    config = replace(_PLAIN, place_shares=(0.5, 0.5, 0.0, 0.0), one_way_share=1.0, turning_share=0.0, traffic=12.0)
+    rng = np.random.default_rng(3)
+    roads = lay_roads(rng, 60, config)
+    assert np.all(roads.own_lanes_B == roads.lanes_B) and set(roads.lanes_B) == {1, 2}
+    time = np.tile(np.arange(8) / 4.0, (60, 1))
+    drive = drive_along(rng, roads, config, time)
+    cars = drive_traffic(rng, roads, drive, config)
+    on_road = np.abs(roads.edge(cars[:, 0, :, t.CENTRE_X], cars[:, 0, :, t.CENTRE_Y])[1]) > 30  # far from any crossing
+    present = on_road & (cars[:, 0, :, t.HALF_Z] > 0)
+    cos, sin = cars[:, 0, :, t.BOX_COS], cars[:, 0, :, t.BOX_SIN]
+    towards = cos * np.cos(drive.yaw_BT[:, :1]) + sin * np.sin(drive.yaw_BT[:, :1]) < -0.9
+    assert present.any() and not np.any(present & towards)
+    assert not lay_roads(np.random.default_rng(3), 60, replace(config, one_way_share=0.0)).one_way_B.any()
 
 
 def test_standing_is_standing():
