@@ -42,6 +42,20 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class FocalWord:
+    """What one window says of the focal length, as logarithms over a usual camera's.
+
+    Attributes:
+        guess: the head's.
+        depths, information: what depths say in a bend, and one over its variance; see `compare_depths`.
+    """
+
+    guess: float
+    depths: float = 0.0
+    information: float = 0.0
+
+
+@dataclass(frozen=True)
 class LearnedCamera:
     """What the windows of a drive so far have told; nothing at first.
 
@@ -56,15 +70,10 @@ class LearnedCamera:
     depths: Mean = Mean()
     height: Mean = Mean()
 
-    def log_focal(self, guess: float, depths: float = 0.0, information: float = 0.0) -> float:
-        """The focal length by all that was told before and a window's own word, a logarithm as `guess`.
-
-        Args:
-            guess: the head's, a logarithm.
-            depths, information: what depths say, and one over its variance; see `compare_depths`.
-        """
-        guesses = self.guess.with_one(guess, 1.0)
-        told = self.depths.with_one(depths, min(information, 1 / _LENS**2))
+    def log_focal(self, word: FocalWord) -> float:
+        """The focal length by all that was told before and a window's own word, a logarithm as `guess`."""
+        guesses = self.guess.with_one(word.guess, 1.0)
+        told = self.depths.with_one(word.depths, min(word.information, 1 / _LENS**2))
         seen, variance = _among_cameras(guesses.value, _GUESS_ALIKE**2 + _GUESS_ALONE**2 / guesses.weight)
         return seen + (told.value - seen) * told.weight / (told.weight + 1 / variance)
 
@@ -74,12 +83,12 @@ class LearnedCamera:
             return 0.0, math.inf
         return self.height.value, math.hypot(_HEIGHT_ALIKE, _HEIGHT_ALONE / math.sqrt(self.height.weight))
 
-    def with_focal(self, guess: float, depths: float, information: float) -> LearnedCamera:
-        """After a window; arguments are those of `log_focal`."""
-        share = min(information, 1 / _LENS**2) / _TOLD_AGAIN
+    def with_focal(self, word: FocalWord) -> LearnedCamera:
+        """After a window that said so."""
+        share = min(word.information, 1 / _LENS**2) / _TOLD_AGAIN
         return LearnedCamera(
-            self.guess.with_one(guess, 1 / _TOLD_AGAIN, _REMEMBERED),
-            self.depths.with_one(depths, share, 1 / _LENS_AT_BEST**2),
+            self.guess.with_one(word.guess, 1 / _TOLD_AGAIN, _REMEMBERED),
+            self.depths.with_one(word.depths, share, 1 / _LENS_AT_BEST**2),
             self.height,
         )
 

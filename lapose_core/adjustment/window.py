@@ -11,8 +11,8 @@ from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of,
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, fit_epipolar
 from lapose_core.adjustment.focal import compare_depths
-from lapose_core.adjustment.ground import correct_scale, see_ground
-from lapose_core.adjustment.learned import USUAL_FOV_X, LearnedCamera
+from lapose_core.adjustment.ground import Ground, correct_scale, see_ground
+from lapose_core.adjustment.learned import USUAL_FOV_X, FocalWord, LearnedCamera
 from lapose_core.adjustment.lengths import chain_lengths, facing
 from lapose_core.geometry import make_pose, quaternion_of
 from lapose_core.model.config import ModelConfig
@@ -55,7 +55,7 @@ def adjust_window(
         The motions, with variances of what is left, and what the drive has told of the camera by now.
     """
     found = Correspondences.of_matches(matches_S2NC, config, camera.axis or (0.0, 0.0), camera.distortion)
-    fit, decoded, learned = _fit(decoded, found, config, camera)
+    fit, decoded, word = _fit(decoded, found, config, camera)
     reach_S = _reach(decoded)
     fit = replace(fit, seen_S3=fit.seen_S3 * facing(found, fit)[:, None])
     chained_S, log_deviation_S = chain_lengths(found, fit, reach_S)
@@ -63,10 +63,7 @@ def adjust_window(
     length_S *= (fit.focal / focal_of(decoded, config)) ** SCALE_BY_FOCAL
     ground = see_ground(found, fit, length_S)
     log_scale, scale_deviation = correct_scale(ground, camera)
-    if np.mean(length_S) < _TEACHING_STEP:
-        learned = camera.learned
-    elif ground is not None and camera.focal is None:
-        learned = learned.with_height(ground.log_height, ground.agreed)
+    learned = _learn(camera, word, ground, length_S, config)
     length_S *= math.exp(log_scale)
     longer_S = np.maximum(length_S, _SHORTEST_STEP) / reach_S
     variance_S6 = _variances(fit, reach_S, log_deviation_S) + _HEAD_SHARE * decoded.variance_S6
@@ -84,26 +81,36 @@ def adjust_window(
 
 def _fit(
     decoded: DecodedMotions, found: Correspondences, config: ModelConfig, camera: KnownCamera
-) -> tuple[EpipolarFit, DecodedMotions, LearnedCamera]:
-    """What fits the matches, the head's motions as seen when the fit started, and what was learned of the camera."""
+) -> tuple[EpipolarFit, DecodedMotions, FocalWord | None]:
+    """What fits the matches, the head's motions as seen when the fit started, and what they say of the focal length.
+
+    The latter is None where the focal length is known.
+    """
     half = found.half(config)
     if camera.focal is not None:
         seen = seen_through(decoded, camera.focal, config)
-        return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen, camera.learned
+        return _fit_through(seen, half, config, camera, _KNOWN_FOCAL), seen, None
     usual = focal_through(USUAL_FOV_X, config)
-    guess = math.log(focal_of(decoded, config) / usual)
-    depths, information = guess, 0.0
+    word = FocalWord(math.log(focal_of(decoded, config) / usual))
     if turn_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) >= _TELLING_TURN:
-        start = usual * math.exp(camera.learned.log_focal(guess))
+        start = usual * math.exp(camera.learned.log_focal(word))
         focal, information = _ask_depths(decoded, found, half, config, camera, start)
-        depths = math.log(focal / usual)
-    focal = usual * math.exp(camera.learned.log_focal(guess, depths, information))
-    seen = seen_through(decoded, focal, config)
-    fit = _fit_through(seen, half, config, camera, CameraDoubt.focal)
+        word = replace(word, depths=math.log(focal / usual), information=information)
+    seen = seen_through(decoded, usual * math.exp(camera.learned.log_focal(word)), config)
+    return _fit_through(seen, half, config, camera, CameraDoubt.focal), seen, word
+
+
+def _learn(
+    camera: KnownCamera, word: FocalWord | None, ground: Ground | None, length_S: np.ndarray, config: ModelConfig
+) -> LearnedCamera:
+    """What the drive has told of the camera, this window included."""
+    learned = camera.learned
+    if word is None or np.mean(length_S) < _TEACHING_STEP:
+        return learned
     # What a window that still fills says of a bend is mostly wrong.
-    is_full = len(decoded.translation_S3) >= config.clip_length - 1
-    learned = camera.learned.with_focal(guess, depths, information) if is_full else camera.learned
-    return fit, seen, learned
+    if len(length_S) >= config.clip_length - 1:
+        learned = learned.with_focal(word)
+    return learned if ground is None else learned.with_height(ground.log_height, ground.agreed)
 
 
 def _ask_depths(
