@@ -123,11 +123,15 @@ def _common_motion(
         pattern_N24[:, 1, place] = part_N * nearness_N * y.ravel()
     pattern_N24[:, 0, 2] = pattern_N24[:, 1, 3] = 1.0
     weight_N22 = np.linalg.inv(covariance_N22 + _FLOOR**2 * np.eye(2))
+    # Each tile's part of the normal equations is the same in every turn; only how far it is trusted changes.
+    weighted_N42 = pattern_N24.swapaxes(-1, -2) @ weight_N22
+    normal_N44 = weighted_N42 @ pattern_N24
+    right_N4 = (weighted_N42 @ shift_N2[..., None])[..., 0]
+    square_N = (shift_N2[:, None] @ weight_N22 @ shift_N2[..., None])[:, 0, 0]
     trust_N = np.ones(len(nearness_N))
     for _ in range(6):
-        weighted_N24 = np.einsum("n,nij,njk->nik", trust_N, weight_N22, pattern_N24)
-        normal_44 = np.einsum("nik,nil->kl", pattern_N24, weighted_N24) + 1e-9 * np.eye(4)
-        common_4 = np.linalg.solve(normal_44, np.einsum("nik,ni->k", weighted_N24, shift_N2))
-        left_N2 = shift_N2 - pattern_N24 @ common_4
-        trust_N = 1 / (1 + np.einsum("ni,nij,nj->n", left_N2, weight_N22, left_N2) / _DOUBTFUL)
+        normal_44 = (trust_N @ normal_N44.reshape(-1, 16)).reshape(4, 4) + 1e-9 * np.eye(4)
+        common_4 = np.linalg.solve(normal_44, trust_N @ right_N4)
+        left_N = square_N - 2 * right_N4 @ common_4 + normal_N44 @ common_4 @ common_4
+        trust_N = 1 / (1 + np.maximum(left_N, 0.0) / _DOUBTFUL)
     return common_4, np.linalg.inv(normal_44)
