@@ -54,7 +54,13 @@ PYTHON
 unpack() {
   mkdir -p "$prefix" "$out"
   tar -xJf "$folder/ros.tar.xz" -C "$prefix"
-  local site=("$prefix"/lib/python3*/site-packages)
+  local site=("$prefix"/lib/python3*/site-packages) own
+  own="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')"
+  if [[ ! -d "$prefix/lib/$own" ]]; then
+    echo "packed for ${site[0]#"$prefix"/lib/}, but python3 here is $own:" \
+      "pack again from a .venv of that (PYTHON=$own scripts/setup_environment.sh)" >&2
+    exit 2
+  fi
   LD_LIBRARY_PATH="$prefix/lib$(printf ':%s' "${site[0]}"/ros_*.libs)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   export LD_LIBRARY_PATH PYTHONPATH="$PWD:${site[0]}" PYTHONUNBUFFERED=1 AMENT_PREFIX_PATH="$prefix"
   # There may be no interface but the loopback; and nobody else's nodes are wanted.
