@@ -15,6 +15,8 @@ from lapose_core.errors import LaposeError
 
 #: How far a step of a clip may be from one over its rate, as a share of it: beyond, frames are missing.
 _UNEVEN = 0.5
+#: And how far their mean may be: a clip of two frames is not to be much faster than the fastest rate.
+_OFF = 0.33
 _TRIES = 8
 
 
@@ -70,7 +72,7 @@ class Chunk:
 
 
 def choose_frames(rng: np.random.Generator, stamps_ns: np.ndarray, rates: ClipRates) -> np.ndarray | None:
-    """Indices of a clip's frames, each the nearest to its ideal instant; None where the draw meets a gap."""
+    """Indices of a clip's frames, each the nearest to its ideal instant; None where it meets a gap or too few of them."""
     if len(stamps_ns) < rates.frames:
         return None
     gap_s = float(np.median(np.diff(stamps_ns))) * 1e-9
@@ -85,7 +87,9 @@ def choose_frames(rng: np.random.Generator, stamps_ns: np.ndarray, rates: ClipRa
     after = np.searchsorted(times_s, ideal_s).clip(1, len(times_s) - 1)
     index = np.where(ideal_s - times_s[after - 1] < times_s[after] - ideal_s, after - 1, after)
     steps_s = np.diff(times_s[index])
-    return index if (np.abs(steps_s * rate - 1) <= _UNEVEN).all() else None
+    if (np.abs(steps_s * rate - 1) > _UNEVEN).any() or abs(steps_s.mean() * rate - 1) > _OFF:
+        return None
+    return index
 
 
 class Omissions:

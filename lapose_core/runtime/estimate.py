@@ -28,8 +28,9 @@ _UNKNOWN = KnownCamera()
 
 #: A model that sees the vehicle move faster is not overruled: a bonnet or a dirty lens stands still as well.
 _SLOW_MPS = 0.5
-#: Nor one that sees it move faster than this where the pictures do not tell and it did not stand still before.
-_HALTS_MPS = 0.02
+#: The same where the pictures do not tell: after a step at rest, from which no vehicle leaps like that while what has
+#: changed on the windscreen may look so; and after another.
+_LEAPS_MPS, _HALTS_MPS = 1.0, 0.02
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ def estimate_motions(
 
 
 def _is_at_rest(stillness: Stillness, speed_mps: float, was_at_rest: bool) -> bool:
-    told = stillness is Stillness.STILL or (was_at_rest and stillness is Stillness.UNTOLD)
-    return stillness is not Stillness.MOVING and speed_mps < (_SLOW_MPS if told else _HALTS_MPS)
+    if stillness is Stillness.STILL:
+        return speed_mps < _SLOW_MPS
+    return stillness is Stillness.UNTOLD and speed_mps < (_LEAPS_MPS if was_at_rest else _HALTS_MPS)
 
 
 def _adjusted(

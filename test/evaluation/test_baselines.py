@@ -53,11 +53,11 @@ def test_orb_is_right_where_it_is_told_the_camera_and_says_what_it_was_told() ->
         dense_share=0.0,
         weather_shares=(1.0, 0.0, 0.0, 0.0),
     )
-    drive = sample_drive(7, 16.0, 5.0, config=quiet)
+    drive = sample_drive(7, 16.0, 10.0, config=quiet)
     # From where it turns most.
-    first = int(np.argmax(np.convolve(rotation_angle(drive.motions_BS44[0]), np.ones(7), "valid")))
-    images = render(drive, HEIGHT, WIDTH)[0, first : first + 8].transpose(0, 2, 3, 1)
-    truth_S44, intervals_S = drive.motions_BS44[0, first : first + 7], drive.intervals_BS[0, first : first + 7]
+    first = int(np.argmax(np.convolve(rotation_angle(drive.motions_BS44[0]), np.ones(15), "valid")))
+    images = render(drive, HEIGHT, WIDTH)[0, first : first + 16].transpose(0, 2, 3, 1)
+    truth_S44, intervals_S = drive.motions_BS44[0, first : first + 15], drive.intervals_BS[0, first : first + 15]
     focal = WIDTH / (2 * np.tan(drive.fov_x_B[0] / 2))
     known = Intrinsics(focal, focal, WIDTH / 2, HEIGHT / 2, WIDTH, HEIGHT)
     rows = {method.name: estimate(method, images, intervals_S, truth_S44) for method in baselines(known)}

@@ -42,8 +42,8 @@ def images(drive: Clips) -> list[np.ndarray]:
     return [np.ascontiguousarray(frame.transpose(1, 2, 0)) for frame in render(drive, 224, 480)[0]]
 
 
-def noisy(image: np.ndarray) -> np.ndarray:
-    seen = np.clip(image + RNG.normal(0, 4.0, image.shape), 0, 255).astype(np.uint8)
+def noisy(image: np.ndarray, rng: np.random.Generator = RNG) -> np.ndarray:
+    seen = np.clip(image + rng.normal(0, 4.0, image.shape), 0, 255).astype(np.uint8)
     return cv2.imdecode(cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], cv2.IMREAD_COLOR)
 
 
@@ -123,9 +123,13 @@ def test_a_path_ends_where_its_covariance_says(shipped: OnnxRuntimeBackend, seed
 
 
 def test_a_car_that_is_parked_in_the_rain_stays_where_it_is(shipped: OnnxRuntimeBackend) -> None:
-    """Streaks, and drops on the windscreen that change: here and there a step that the pictures do not tell."""
+    """Streaks, and drops on the windscreen that change: here and there a step that the pictures do not tell.
+
+    With this noise the model takes one of them for 18 cm.
+    """
     world = replace(CONDITIONS["rain"], rate_hz=(HZ, HZ), standing_share=1.0, stopping_share=0.0)
     clips = sample_clips(np.random.default_rng([77, 1]), 1, world, frames=40)
-    seen = [noisy(np.ascontiguousarray(frame.transpose(1, 2, 0))) for frame in render(clips, 224, 480)[0]]
+    rng = np.random.default_rng(2)
+    seen = [noisy(np.ascontiguousarray(frame.transpose(1, 2, 0)), rng) for frame in render(clips, 224, 480)[0]]
     parked = run(shipped, seen)[-1]
     assert np.linalg.norm(parked.pose_odom_camera[:3, 3]) < 0.005
