@@ -72,7 +72,7 @@ class Chunk:
 
 
 def choose_frames(rng: np.random.Generator, stamps_ns: np.ndarray, rates: ClipRates) -> np.ndarray | None:
-    """Indices of a clip's frames, each the nearest to its ideal instant; None where it meets a gap or too few of them."""
+    """Indices of a clip's frames, each the nearest to its ideal instant; None where the draw meets a gap."""
     if len(stamps_ns) < rates.frames:
         return None
     gap_s = float(np.median(np.diff(stamps_ns))) * 1e-9
