@@ -25,7 +25,7 @@ from lapose_core.data.open import open_source
 from lapose_core.evaluation.metrics import log_ratio, mean_step
 from lapose_core.evaluation.windows import CLIP_LENGTH
 from lapose_core.models import find_model
-from lapose_core.runtime.backends.backend import Backend
+from lapose_core.runtime.backends.backend import Backend, InferredSteps
 from lapose_core.runtime.backends.open import open_backend
 from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
@@ -127,6 +127,11 @@ def real_clips(path: Path, starts: list[int], rate_hz: float) -> list[list[np.nd
     """Clips of a source from these frames on, near enough at that rate."""
     frames = list(open_source(path))
     every = max(1, round(1e9 / rate_hz / np.median(np.diff([frame.stamp_ns for frame in frames]))))
+    last = len(frames) - 1 - every * (CLIP_LENGTH - 1)
+    if max(starts) > last:
+        raise SystemExit(
+            f"{path} has {len(frames)} frames: start at frame {last} at the latest, or give a higher --rate"
+        )
     return [[frame.image_HWC for frame in frames[start::every][:CLIP_LENGTH]] for start in starts]
 
 
@@ -144,10 +149,8 @@ def show_real(backend: Backend, clips: list[list[np.ndarray]], interval_s: float
 def guess(backend: Backend, frames_THWC: list[np.ndarray], intervals_S: np.ndarray) -> tuple[float, float]:
     """What the pose head alone says of a clip: field of view of the model's input, degrees; mean step, metres."""
     features = [backend.tokenize(backend.prepare(image_HWC)) for image_HWC in frames_THWC]
-    actions_SK = np.concatenate(
-        [backend.infer_steps(pair, intervals_S[i : i + 1]).actions_SK for i, pair in enumerate(pairwise(features))]
-    )
-    decoded = backend.decode_motions(actions_SK, intervals_S)
+    steps = [backend.infer_steps(pair, intervals_S[i : i + 1]) for i, pair in enumerate(pairwise(features))]
+    decoded = backend.decode_motions(InferredSteps.joined(steps).actions_SK, intervals_S)
     return math.degrees(float(np.mean(decoded.fov_x_S))), float(np.linalg.norm(decoded.translation_S3, axis=-1).mean())
 
 

@@ -103,7 +103,8 @@ def _among_cameras(guess: float, variance: float) -> tuple[float, float]:
     both = variance + _USUAL_SPREAD**2
     usual = _USUAL_SHARE * math.exp(-0.5 * guess**2 / both) / math.sqrt(2 * math.pi * both)
     share = usual / (usual + (1 - _USUAL_SHARE) / _OTHERS_RANGE)
-    return guess * (1 - share * variance / both), variance * (1 - share * variance / both)
+    kept = 1 - share * variance / both
+    return guess * kept, variance * kept
 
 
 NOTHING_LEARNED = LearnedCamera()

@@ -30,7 +30,8 @@ def drive_traffic(rng: np.random.Generator, roads: Roads, drive: Drive, config: 
     share = np.where(dense[:, None], rng.uniform(0.75, 1.0, (B, 1)), share)
     present = rng.random((B, count)) < share
     present[:, -_CROSSING:] &= on_street
-    present[:, _AHEAD : _AHEAD + _ONCOMING] &= ~(roads.one_way_B & (roads.place_B != MOTORWAY))[:, None]
+    # Where all lanes go our way, oncoming vehicles have another carriageway or none.
+    present[:, _AHEAD : _AHEAD + _ONCOMING] &= (~roads.one_way_B | (roads.apart_B != 0))[:, None]
     cars = make_cars(rng, x, y, heading, np.broadcast_to(present[:, None], x.shape), _LORRIES)
     body = cars[..., 0, :]
     cars[..., t.HALF_Z] *= (_keep_clear(body) & ~_comes_near(drive, body))[:, None, :, None]
@@ -69,9 +70,8 @@ def _on_the_road(rng: np.random.Generator, roads: Roads, drive: Drive, dense_B: 
     along = np.concatenate([ahead, oncoming, neighbours], 2)
 
     # Lanes, from the kerb inwards; on a motorway oncoming vehicles have the other carriageway's.
-    half = np.maximum(roads.lanes_B // 2, 1)
     with_us = roads.lane_offset(np.floor(rng.random((_AHEAD + _NEIGHBOURS, B)) * roads.own_lanes_B)).T
-    against = -roads.lane_offset(np.floor(rng.random((_ONCOMING, B)) * half)).T
+    against = -roads.lane_offset(np.floor(rng.random((_ONCOMING, B)) * roads.own_lanes_B)).T
     lane = np.floor(rng.random((_ONCOMING, B)) * roads.lanes_B)
     beyond = roads.apart_B[:, None] + roads.lane_offset(lane).T
     against = np.where(motorway[:, None], beyond, against)
