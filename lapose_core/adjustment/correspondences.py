@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,11 @@ class Correspondences:
     def part(self, points: slice, steps: slice = slice(None)) -> Correspondences:
         """Some of the points of some of the steps."""
         return Correspondences(*(value[steps, ..., points] for value in vars(self).values()))
+
+    def moved(self, across: float) -> Correspondences:
+        """The same as seen from an optical axis that meets the picture so many pixels farther right."""
+        offset_21 = np.array([[across], [0.0]], np.float32)
+        return replace(self, older_S2M=self.older_S2M - offset_21, newer_S2M=self.newer_S2M - offset_21)
 
     def half(self, config: ModelConfig) -> Correspondences:
         """Every other cell, like a chessboard: neighbours say the same, for twice the cost."""

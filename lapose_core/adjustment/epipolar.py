@@ -22,8 +22,8 @@ _SCALES = (3.0, 2.0, 1.5, 1.5)
 _AGAIN = 2
 #: So many matches count as one: neighbours err together.
 _ALIKE = 5.0
-#: A prior that is off by more than about so many squared deviations (of rotation, of direction) gives way.
-_TURN_FREEDOM, _FREEDOM = 100.0, 5.0
+#: A prior that is off by more than about so many squared deviations gives way.
+_FREEDOM = 3.0
 #: Radians, the longest step of the iteration.
 _LONGEST = 0.08
 #: Radians; below, a prior's variance is not believed.
@@ -79,6 +79,10 @@ class EpipolarFit:
     @cached_property
     def _by_focal(self) -> tuple[np.ndarray, np.ndarray]:
         return self.equations.by_last()
+
+    def beside(self, aside: float) -> EpipolarFit:
+        """What fits matches that are seen from an optical axis so far (slope) to the right, to first order."""
+        return replace(self, seen_S3=_moved_axis(self.seen_S3, np.array([aside, 0.0])))
 
     def through(self, longer: float) -> EpipolarFit:
         """What fits the same matches, to first order, if the focal length's logarithm is more by that."""
@@ -157,7 +161,7 @@ class _Belief:
         variance_S5 = np.concatenate([turn_variance_S3, tilt_variance_S2], axis=-1)
         # All that is believed of the directions counts once a window: their errors have causes in common.
         times_5 = np.repeat([1, len(off_S5)], [3, 2])
-        information_S5 = 1 / ((variance_S5 + off_S5**2 / np.repeat([_TURN_FREEDOM, _FREEDOM], [3, 2])) * times_5)
+        information_S5 = 1 / ((variance_S5 + off_S5**2 / _FREEDOM) * times_5)
         # Moving the axis moves what is believed about, not what is measured.
         axis_S53 = _by_axis(direction_S3, across_S23)
         mixed_S53 = information_S5[..., None] * axis_S53
@@ -171,6 +175,16 @@ class _Belief:
         )
 
 
+def distance_to_lines(found: Correspondences, fit: EpipolarFit) -> float:
+    """The cost of a fit: squared deviations between the points and their epipolar lines, robustly."""
+    older_S3M, newer_S3M = found.rays(fit.focal)
+    essential_S33 = _essential(fit.rotation_S33, fit.seen_S3)
+    plane_S3M, back_S3M = essential_S33 @ newer_S3M, essential_S33.swapaxes(-1, -2) @ older_S3M
+    unit_SM = np.float32(fit.focal) / (np.sqrt(_slope_squared(plane_S3M, back_S3M)) * found.deviation_SM)
+    surprise_SM = (dot(older_S3M, plane_S3M) * unit_SM) ** 2
+    return float((found.weight_SM * surprise_SM / (1 + surprise_SM / _SCALES[-1] ** 2)).sum()) / _ALIKE
+
+
 def _measured(
     found: Correspondences,
     rotation_S33: np.ndarray,
@@ -181,17 +195,17 @@ def _measured(
 ) -> NormalEquations:
     """What the matches say; of what is common they tell the focal length."""
     older_S3M, newer_S3M = found.rays(focal)
-    rotation_S33, direction_S3 = rotation_S33.astype(np.float32), direction_S3.astype(np.float32)
-    essential_S33 = _hat(direction_S3) @ rotation_S33
+    essential_S33 = _essential(rotation_S33, direction_S3)
     plane_S3M = essential_S33 @ newer_S3M  # older . plane = 0
     back_S3M = essential_S33.swapaxes(-1, -2) @ older_S3M
     off_SM = dot(older_S3M, plane_S3M)
-    square_SM = dot(plane_S3M[:, :2], plane_S3M[:, :2]) + dot(back_S3M[:, :2], back_S3M[:, :2]) + np.float32(1e-18)
+    square_SM = _slope_squared(plane_S3M, back_S3M)
     unit_SM = np.float32(focal) / (np.sqrt(square_SM) * found.deviation_SM)
 
     jacobian_S6M = np.empty((len(off_SM), 6, off_SM.shape[1]), np.float32)
     jacobian_S6M[:, :3] = _cross(newer_S3M, back_S3M)
-    jacobian_S6M[:, 3:5] = across_S23.astype(np.float32) @ _cross(rotation_S33 @ newer_S3M, older_S3M)
+    turned_S3M = rotation_S33.astype(np.float32) @ newer_S3M
+    jacobian_S6M[:, 3:5] = across_S23.astype(np.float32) @ _cross(turned_S3M, older_S3M)
     # By the focal length both the plane's distance and its slope change; the latter is as much of the sum.
     slope_change_SM = (essential_S33[:, None, :2, 2] @ plane_S3M[:, :2] + essential_S33[:, 2:, :2] @ back_S3M[:, :2])[
         :, 0
@@ -211,6 +225,16 @@ def _measured(
         gradient_S6[:, :5],
         gradient_S6[:, 5].sum() * by_focal_3,
     )
+
+
+def _essential(rotation_S33: np.ndarray, direction_S3: np.ndarray) -> np.ndarray:
+    """(S, 3, 3) matrices E with older . E newer = 0."""
+    return _hat(direction_S3.astype(np.float32)) @ rotation_S33.astype(np.float32)
+
+
+def _slope_squared(plane_S3M: np.ndarray, back_S3M: np.ndarray) -> np.ndarray:
+    """(S, M) squared slope of older . E newer over both pictures, never zero: Sampson's denominator."""
+    return dot(plane_S3M[:, :2], plane_S3M[:, :2]) + dot(back_S3M[:, :2], back_S3M[:, :2]) + np.float32(1e-18)
 
 
 def _moved_axis(direction_S3: np.ndarray, axis_2: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lapose_core.adjustment.camera import KnownCamera, focal_of, seen_through
-from lapose_core.adjustment.learned import USUAL_FOV_X
+from lapose_core.adjustment.learned import USUAL_FOV_X, CameraWord
 from lapose_core.adjustment.window import adjust_window
 from lapose_core.geometry import direction_angle, invert_pose, make_pose, quaternion_of, rotation_angle
 from lapose_core.model.config import preset
@@ -38,10 +38,11 @@ def drive(
     speed: float = 1.0,
     outliers: float = 0.2,
     turn: float = 0.03,
+    turning: float = 0.0,
     distortion: float = 0.0,
 ) -> Drive:
     rng = np.random.default_rng(seed)
-    rotation_S3 = rng.normal(0, (0.01, turn, 0.01), (STEPS, 3))
+    rotation_S3 = rng.normal((0, turning, 0), (0.01, turn, 0.01), (STEPS, 3))
     forward_S3 = np.stack([rng.normal(0, 0.1, STEPS), rng.normal(0, 0.03, STEPS), np.ones(STEPS)], axis=-1)
     length_S = speed * rng.uniform(0.6, 1.4, STEPS)
     motions_S44 = poses(
@@ -124,6 +125,22 @@ def test_a_bend_tells_a_focal_length_that_the_head_has_wrong(off: float, turn: f
         wrong = seen_through(seen.guess, 400 * np.exp(off), CONFIG)
         left.append(abs(np.log(focal_of(adjust_window(wrong, seen.matches_S2NC, CONFIG), CONFIG) / 400)))
     assert np.mean(left) < 0.5 * abs(off)
+
+
+@pytest.mark.parametrize("off_px", [-9.0, 9.0])
+def test_bends_tell_where_the_optical_axis_meets_the_picture(off_px: float) -> None:
+    camera, tilted = KnownCamera(), []
+    for seed in range(30):
+        seen = drive(seed, axis_px=(off_px, 0.0), turning=0.06)
+        adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, camera)
+        camera = replace(camera, learned=adjusted.learned)
+        tilted.append(errors(adjusted, seen.motions_S44)[1])
+    across, deviation = camera.learned.axis_across(CameraWord(0.0))
+    assert across * CONFIG.image_width == pytest.approx(off_px, abs=3.0)
+    assert deviation * CONFIG.image_width < 4.0
+    # Unknown, it would turn all directions by 1.3 degrees.
+    assert np.mean(tilted[:5]) < 0.8
+    assert np.mean(tilted[-5:]) < 0.65
 
 
 @pytest.mark.parametrize("distortion", [-0.1, 0.04])
