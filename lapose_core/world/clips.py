@@ -25,7 +25,8 @@ _MOST_SHADOWS = 16
 
 @dataclass(frozen=True)
 class Clips:
-    """B clips of T frames. Metres, radians; world axes x and y level, z up, the ground at z = 0 where it is flat; cameras have optical axes.
+    """B clips of T frames. Metres, radians; world axes x and y level, z up, flat ground at z = 0; cameras have optical
+    axes.
 
     Attributes:
         pose_world_camera_BT44: true camera poses, float64.

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from lapose_core.geometry import ROTATION_BODY_OPTICAL
-from lapose_core.world import tables as t
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.slopes import Slopes
 from lapose_core.world.vehicle import SOON_S, Drive

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from lapose_core.errors import LaposeError
-from lapose_core.world import ops, tables
+from lapose_core.world import bounds, ops, tables
+from lapose_core.world.bounds import box_rectangle, shadow_circles
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import expose, haze, pinhole, rain, straightening
+from lapose_core.world.lens import expose, haze, pinhole, principal_point, rain
 from lapose_core.world.relief import climb, ground_height, ground_hit
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
 from lapose_core.world.shutter import in_row, picture_place, row_ray, row_shift, share_of_sight
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import box_hit, cast_shadow, crown_hit, headlight
+from lapose_core.world.surfaces import box_hit, carried, cast_shadow, crown_hit, headlight
 from lapose_core.world.tables import *
 from lapose_core.world.textures import texture_atlas
 
@@ -33,18 +34,8 @@ except ImportError as error:
     raise LaposeError("the rendered world needs numba: pip install 'lapose[world]'") from error
 
 
-def _principal_point(camera, height, width):
-    """Pixels (x, y) of the principal point."""
-    return (0.5 + camera[PRINCIPAL_X]) * width, 0.5 * height + camera[PRINCIPAL_Y] * width
-
-
-def _norm(camera, column):
-    """Length of the vector that begins at a column."""
-    return math.sqrt(camera[column] ** 2 + camera[column + 1] ** 2 + camera[column + 2] ** 2)
-
-
 def _row_pose(camera, share):
-    """Position and rotation, row by row, of the camera when it exposes a row: `row_ray`'s, for all pixels of the row."""
+    """Position and rotation (row by row) of the camera when it exposes a row: `row_ray`'s, for all of its pixels."""
     sx, sy, sz = row_shift(camera, 0, share)
     ax, ay, az = share * camera[TURN], share * camera[TURN + 1], share * camera[TURN + 2]
     r = camera[ROTATION : ROTATION + 9]
@@ -56,76 +47,10 @@ def _row_pose(camera, share):
     return camera[POSITION] + sx, camera[POSITION + 1] + sy, camera[POSITION + 2] + sz, rotation
 
 
-def _draw_rectangle(boxes, row, camera, focal, height, width):
-    """Rows and columns that the box may cover (its twelve edges, cut at the near plane, projected), least depth."""
-    left, right, top, bottom, nearest = 1e9, -1e9, 1e9, -1e9, 1e9
-    centre_x, centre_y = _principal_point(camera, height, width)
-    corner_x = 0.5 * (1.0 + 2.0 * abs(camera[PRINCIPAL_X])) * width / focal
-    corner_y = (0.5 * height + abs(camera[PRINCIPAL_Y]) * width) / focal
-    bent = 1.0 / straightening(camera[DISTORTION], corner_x, corner_y)
-    cos, sin = boxes[row + BOX_COS], boxes[row + BOX_SIN]
-    for edge in range(12):
-        axis = edge // 4
-        first, second = 1.0 - 2.0 * (edge % 2), 1.0 - 2.0 * ((edge // 2) % 2)
-        ends = np.empty((2, 3))
-        for end in range(2):
-            sign = 1.0 - 2.0 * end
-            hx = boxes[row + HALF_X] * (sign if axis == 0 else first)
-            hy = boxes[row + HALF_Y] * (sign if axis == 1 else (first if axis == 2 else second))
-            hz = boxes[row + HALF_Z] * (sign if axis == 2 else second)
-            x = boxes[row + CENTRE_X] + hx * cos - hy * sin - camera[POSITION]
-            y = boxes[row + CENTRE_Y] + hx * sin + hy * cos - camera[POSITION + 1]
-            z = boxes[row + CENTRE_Z] + hz - camera[POSITION + 2]
-            z += boxes[row + SHEAR_X] * hx + boxes[row + SHEAR_Y] * hy
-            for i in range(3):
-                ends[end, i] = camera[ROTATION + i] * x + camera[ROTATION + 3 + i] * y + camera[ROTATION + 6 + i] * z
-        if max(ends[0, 2], ends[1, 2]) < NEAR:
-            continue
-        for end in range(2):
-            z = ends[end, 2]
-            x, y = ends[end, 0], ends[end, 1]
-            if z < NEAR:
-                share = (NEAR - z) / (ends[1 - end, 2] - z)
-                x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), NEAR
-            # The lens moves what is in the picture by no more than at its corner.
-            u, v = focal * x / z, focal * y / z
-            left, right = min(left, u, bent * u), max(right, u, bent * u)
-            top, bottom = min(top, v, bent * v), max(bottom, v, bent * v)
-            nearest = min(nearest, z)
-    # So far may the first and the last row's camera be, and have turned.
-    shift, turn = 0.5 * _norm(camera, SHIFT), 0.5 * _norm(camera, TURN)
-    corner = corner_x + corner_y
-    nearest = nearest * (1.0 - turn * corner) - shift
-    spread = shift / max(nearest, NEAR) * (1.0 + corner) + turn * (1.0 + corner * corner)
-    margin = 1.0 + focal * max(bent, 1.0) * spread
-    c0, c1 = int(max(left + centre_x - margin, 0.0)), int(min(right + centre_x + margin, width))
-    r0, r1 = int(max(top + centre_y - margin, 0.0)), int(min(bottom + centre_y + margin, height))
-    return r0, r1, c0, c1, nearest
-
-
 def _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     if boxes[row + KIND] > CROWN - 0.5:
         return crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
     return box_hit(boxes, row, ox, oy, oz, dx, dy, dz)
-
-
-def _shadow_circles(boxes, row, count, looks, look):
-    """Centre and squared radius of a circle about the shadow that each of the boxes from `row` on throws."""
-    circles = np.empty((count, 3))
-    for k in range(count):
-        box = boxes[row + k * BOX_STRIDE : row + (k + 1) * BOX_STRIDE]
-        ground = ground_height(looks, look, box[CENTRE_X], box[CENTRE_Y])
-        low, high = max(box[CENTRE_Z] - box[HALF_Z] - ground, 0.0), box[CENTRE_Z] + box[HALF_Z] - ground
-        sun_x, sun_y = looks[look + SUN_X], looks[look + SUN_Y]
-        # Down a slope shadows are long, and where it bends they end elsewhere.
-        sun_z = max(climb(looks, look, box[CENTRE_X], box[CENTRE_Y], sun_x, sun_y, looks[look + SUN_Z]), 0.02)
-        middle, half = 0.5 * (low + high) / sun_z, 0.5 * (high - low) / sun_z
-        level = math.sqrt(sun_x**2 + sun_y**2)
-        radius = math.sqrt(box[HALF_X] ** 2 + box[HALF_Y] ** 2) + half * level
-        bent = 0.5 * abs(looks[look + HILL_CURVATURE]) * (radius + middle * level) ** 2
-        radius += 2.0 * bent * level / sun_z
-        circles[k] = box[CENTRE_X] - middle * sun_x, box[CENTRE_Y] - middle * sun_y, radius**2
-    return circles
 
 
 def _cast(boxes, row, circles, looks, look, atlas, x, y):
@@ -143,12 +68,12 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         height, width = frames.shape[2], frames.shape[3]
         camera = cameras[f]
         focal = camera[FOCAL] * width
-        centre_x, centre_y = _principal_point(camera, height, width)
+        centre_x, centre_y = principal_point(camera, 0, height, width)
         depth = np.full((height, width), NOTHING, np.float32)
         owner = np.full((height, width), -1, np.int32)
         for k in range(int(camera[BOX_COUNT])):
             row = (f * boxes_per_frame + k) * BOX_STRIDE
-            r0, r1, c0, c1, nearest = _draw_rectangle(boxes, row, camera, focal, height, width)
+            r0, r1, c0, c1, nearest = box_rectangle(boxes, row, camera, focal, height, width)
             for i in range(r0, r1):
                 ox, oy, oz, r = _row_pose(camera, (i + 0.5) / height - 0.5)
                 for j in range(c0, c1):
@@ -163,7 +88,7 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         first, look = scene * arcs_per_scene * ARC_STRIDE, scene * LOOK_STRIDE
         seen, shading = int(camera[BOX_COUNT]), int(camera[SHADOW_COUNT])
         casting = (f * boxes_per_frame + seen) * BOX_STRIDE
-        circles = _shadow_circles(boxes, casting, shading, looks, look)
+        circles = shadow_circles(boxes, casting, shading, looks, look)
         noise_u, noise_v, drops_seed = camera[NOISE_U], camera[NOISE_V], camera[DROPS_SEED]
         wet = looks[look + STREAKS] + looks[look + DROPS] > 0.0
         skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
@@ -235,7 +160,7 @@ def _trace(
         scene, step = f // frames_per_scene, f % frames_per_scene
         look = scene * LOOK_STRIDE
         focal = camera[FOCAL] * width
-        centre_x, centre_y = _principal_point(camera, height, width)
+        centre_x, centre_y = principal_point(camera, 0, height, width)
         for n in range(depth.shape[1]):
             x = ((n % columns + 0.5) * stride - centre_x) / focal
             row = (n // columns + 0.5) * stride
@@ -253,12 +178,7 @@ def _trace(
             if not sky:
                 px, py, pz, near = ox + z * dx, oy + z * dy, oz + z * dz, 1.0
                 if owner >= 0:  # the point goes with its box
-                    b = boxes[owner : owner + BOX_STRIDE]
-                    qx, qy = px - b[CENTRE_X], py - b[CENTRE_Y]
-                    lx, ly = qx * b[BOX_COS] + qy * b[BOX_SIN], qy * b[BOX_COS] - qx * b[BOX_SIN]
-                    px = b[NEXT_X] + lx * b[NEXT_COS] - ly * b[NEXT_SIN]
-                    py = b[NEXT_Y] + lx * b[NEXT_SIN] + ly * b[NEXT_COS]
-                    pz += b[NEXT_RISE] + lx * (b[NEXT_SHEAR_X] - b[SHEAR_X]) + ly * (b[NEXT_SHEAR_Y] - b[SHEAR_Y])
+                    px, py, pz = carried(boxes, owner, px, py, pz)
                 px, py, pz = px - ahead[POSITION], py - ahead[POSITION + 1], pz - ahead[POSITION + 2]
             share = share_of_sight(ahead, 0, px, py, pz, near, focal, centre_x, centre_y, height)
             sx, sy, sz = row_shift(ahead, 0, share)
@@ -285,9 +205,9 @@ def _compile() -> dict[str, Any]:
     plain = numba.njit(fastmath=True, error_model="numpy")
     for module in (ops, *SHADING):
         compile_copies(scope, functions_of(module), plain)
-    compile_copies(scope, [_principal_point, _norm, _row_pose, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast], plain)
+    compile_copies(scope, [*functions_of(bounds), _row_pose, _hit, _first_hit, _cast], plain)
     # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
-    sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
+    sources = "".join(inspect.getsource(m) for m in (tables, ops, bounds, *SHADING, sys.modules[__name__]))
     digest = hashlib.sha256(sources.encode()).hexdigest()[:10]
     parallel = numba.njit(fastmath=True, error_model="numpy", parallel=True, cache=True)
     compile_copies(scope, [_draw, _trace], parallel, version=f"_{digest}")

@@ -6,7 +6,7 @@
 
 # ruff: noqa: F403, F405
 from lapose_core.world.lens import bending
-from lapose_core.world.ops import load, maximum, minimum, to_single
+from lapose_core.world.ops import load, maximum, minimum, sqrt, to_single
 from lapose_core.world.tables import *
 
 
@@ -24,6 +24,16 @@ def row_shift(cameras, camera, share):
     shift_y = to_single(share * load(cameras, camera + SHIFT + 1))
     shift_z = to_single(share * load(cameras, camera + SHIFT + 2))
     return shift_x, shift_y, shift_z
+
+
+def row_slack(cameras, camera):
+    """How far the first and the last row's camera is from the frame's, metres, and by what angle it has turned."""
+    row = camera + SHIFT
+    shift_x, shift_y, shift_z = load(cameras, row), load(cameras, row + 1), load(cameras, row + 2)
+    row = camera + TURN
+    turn_x, turn_y, turn_z = load(cameras, row), load(cameras, row + 1), load(cameras, row + 2)
+    shift = 0.5 * sqrt(shift_x * shift_x + shift_y * shift_y + shift_z * shift_z)
+    return shift, 0.5 * sqrt(turn_x * turn_x + turn_y * turn_y + turn_z * turn_z)
 
 
 def turned(cameras, camera, share, x, y, z):
@@ -68,7 +78,7 @@ def picture_place(distortion, focal, centre_x, centre_y, right, down, deep):
 def share_of_sight(cameras, camera, x, y, z, near, focal, centre_x, centre_y, height):
     """The `share` of the row that sees a place, from the frame's camera (`near` 1), or a direction (`near` 0)."""
     share = 0.0 * x
-    # A row's own motion moves what it sees by a small part of its delay: each step leaves a tenth of the error, or less.
+    # During the readout things move by a small part of the picture: each step leaves a tenth of the error, or less.
     for _ in range(4):
         shift_x, shift_y, shift_z = row_shift(cameras, camera, near * share)
         right, down, ahead = in_row(cameras, camera, share, x - shift_x, y - shift_y, z - shift_z)

@@ -45,7 +45,9 @@ class Slopes:
         *_, within = self._place(x, y)
         turned = self._like(x, t.HILL_CURVATURE) * within
         grades, directions = (t.GRADE_X, t.GRADE_Y), (t.HILL_COS, t.HILL_SIN)
-        x_grade, y_grade = (self._like(x, g) + turned * self._like(x, d) for g, d in zip(grades, directions, strict=True))
+        x_grade, y_grade = (
+            self._like(x, g) + turned * self._like(x, d) for g, d in zip(grades, directions, strict=True)
+        )
         return x_grade, y_grade
 
     def ground_axes(self, x_BT: np.ndarray, y_BT: np.ndarray, yaw_BT: np.ndarray) -> np.ndarray:

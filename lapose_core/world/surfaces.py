@@ -191,6 +191,21 @@ def into_box(boxes, row, ox, oy, oz, dx, dy, dz):
     return lx, ly, rz - shear_x * lx - shear_y * ly, ex, ey, dz - shear_x * ex - shear_y * ey
 
 
+def carried(boxes, row, x, y, z):
+    """Where a point of the box is in the next frame."""
+    qx = x - load(boxes, row + CENTRE_X)
+    qy = y - load(boxes, row + CENTRE_Y)
+    lx = qx * load(boxes, row + BOX_COS) + qy * load(boxes, row + BOX_SIN)
+    ly = qy * load(boxes, row + BOX_COS) - qx * load(boxes, row + BOX_SIN)
+    cos = load(boxes, row + NEXT_COS)
+    sin = load(boxes, row + NEXT_SIN)
+    shear_x = load(boxes, row + NEXT_SHEAR_X) - load(boxes, row + SHEAR_X)
+    shear_y = load(boxes, row + NEXT_SHEAR_Y) - load(boxes, row + SHEAR_Y)
+    x = load(boxes, row + NEXT_X) + lx * cos - ly * sin
+    y = load(boxes, row + NEXT_Y) + lx * sin + ly * cos
+    return x, y, z + load(boxes, row + NEXT_RISE) + lx * shear_x + ly * shear_y
+
+
 def half_sizes(boxes, row):
     """Half the box's length, width and height."""
     return load(boxes, row + HALF_X), load(boxes, row + HALF_Y), load(boxes, row + HALF_Z)

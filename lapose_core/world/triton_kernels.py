@@ -9,13 +9,13 @@ import triton.language as tl
 
 from lapose_core.world import tables
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import expose, haze, pinhole, rain, straightening
+from lapose_core.world.lens import expose, haze, pinhole, principal_point, rain, straightening
 from lapose_core.world.relief import climb, ground_height, ground_hit
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
-from lapose_core.world.shutter import in_camera, in_row, picture_place, row_ray, row_shift, share_of_sight
+from lapose_core.world.shutter import in_camera, in_row, picture_place, row_ray, row_shift, row_slack, share_of_sight
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import absolute, box_hit, cast_shadow, crown_hit, half_sizes, headlight
+from lapose_core.world.surfaces import absolute, box_hit, carried, cast_shadow, crown_hit, half_sizes, headlight
 from lapose_core.world.tables import *
 
 
@@ -64,24 +64,7 @@ def to_single(x):
     return x
 
 
-def principal_point(cameras, camera, height, width):
-    """Pixels (x, y) of the principal point."""
-    x = (0.5 + load(cameras, camera + PRINCIPAL_X)) * width
-    y = 0.5 * height + load(cameras, camera + PRINCIPAL_Y) * width
-    return x, y
-
-
-def norm(table, index):
-    """Length of the vector that begins at an index."""
-    x = load(table, index)
-    y = load(table, index + 1)
-    z = load(table, index + 2)
-    return tl.sqrt(x * x + y * y + z * z)
-
-
-def first_hit(
-    cameras, camera, boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, middle_x, middle_y, reach
-):
+def first_hit(cameras, camera, boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, middle_x, middle_y, reach):
     """Depth and box row (-1: ground, or sky where the depth is `NOTHING`) of what each ray meets first.
 
     The rays lie within `reach` of (middle_x, middle_y) in the picture at unit focal length, as the middle row has it;
@@ -91,9 +74,8 @@ def first_hit(
     nearest = tl.where(ground < FAR, ground, NOTHING)
     owner = to_int(0.0 * dz) - 1
     length = tl.sqrt(1.0 + middle_x * middle_x + middle_y * middle_y)
-    # So far may the first and the last row's camera be, and have turned.
-    shift = 0.5 * norm(cameras, camera + SHIFT)
-    reach = reach + 0.55 * norm(cameras, camera + TURN)
+    shift, turn = row_slack(cameras, camera)
+    reach = reach + 1.1 * turn
     camera_x = load(cameras, camera + POSITION)
     camera_y = load(cameras, camera + POSITION + 1)
     camera_z = load(cameras, camera + POSITION + 2)
@@ -268,19 +250,10 @@ def trace(
         px = ox + z * dx
         py = oy + z * dy
         pz = oz + z * dz
-        box = tl.maximum(owner, row)
-        qx = px - load(boxes, box + CENTRE_X)
-        qy = py - load(boxes, box + CENTRE_Y)
-        lx = qx * load(boxes, box + BOX_COS) + qy * load(boxes, box + BOX_SIN)
-        ly = qy * load(boxes, box + BOX_COS) - qx * load(boxes, box + BOX_SIN)
-        next_cos = load(boxes, box + NEXT_COS)
-        next_sin = load(boxes, box + NEXT_SIN)
-        shear_x = load(boxes, box + NEXT_SHEAR_X) - load(boxes, box + SHEAR_X)
-        shear_y = load(boxes, box + NEXT_SHEAR_Y) - load(boxes, box + SHEAR_Y)
-        rise = load(boxes, box + NEXT_RISE) + lx * shear_x + ly * shear_y
-        px = tl.where(owner >= 0, load(boxes, box + NEXT_X) + lx * next_cos - ly * next_sin, px)
-        py = tl.where(owner >= 0, load(boxes, box + NEXT_Y) + lx * next_sin + ly * next_cos, py)
-        pz = tl.where(owner >= 0, pz + rise, pz)
+        next_x, next_y, next_z = carried(boxes, tl.maximum(owner, row), px, py, pz)
+        px = tl.where(owner >= 0, next_x, px)
+        py = tl.where(owner >= 0, next_y, py)
+        pz = tl.where(owner >= 0, next_z, pz)
         px = tl.where(sky, dx, px - load(cameras, ahead + POSITION))
         py = tl.where(sky, dy, py - load(cameras, ahead + POSITION + 1))
         pz = tl.where(sky, dz, pz - load(cameras, ahead + POSITION + 2))
@@ -297,7 +270,9 @@ def trace(
         oy = load(cameras, ahead + POSITION + 1) + shift_y
         oz = load(cameras, ahead + POSITION + 2) + shift_z
         row = row + boxes_per_frame * BOX_STRIDE
-        z, owner = first_hit(cameras, ahead, boxes, row, looks, look, atlas, ox, oy, oz, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3)
+        z, owner = first_hit(
+            cameras, ahead, boxes, row, looks, look, atlas, ox, oy, oz, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3
+        )
         clear = tl.where(sky, z >= NOTHING, z > cz * 0.985 - 0.05)
         clear = clear & (cy / deep < bonnet_top + bonnet_curve * cx / deep * cx / deep)
         clear = clear & (cz > NEAR) & (u >= 0.0) & (u < WIDTH) & (v >= 0.0) & (v < HEIGHT) & (y <= bonnet_edge)
@@ -316,6 +291,6 @@ def compile_kernels() -> dict[str, Any]:
     scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
     operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float, to_single)
     shading = [function for module in SHADING for function in functions_of(module)]
-    compile_copies(scope, (*operations, *shading, principal_point, norm, first_hit), triton.jit)
+    compile_copies(scope, (*operations, *shading, first_hit), triton.jit)
     compile_copies(scope, (draw, trace), partial(triton.jit, do_not_specialize=_COUNTS))
     return scope
