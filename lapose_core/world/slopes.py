@@ -94,7 +94,7 @@ class Slopes:
         return self._column(column).reshape(-1, *(1,) * (x.ndim - 1))
 
     def _place(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-        """`relief.place_on_hill`."""
+        """Points from the middle of the curve, how far they are along it, and the same within it."""
         px, py = x - self._like(x, t.HILL_X), y - self._like(y, t.HILL_Y)
         along = px * self._like(x, t.HILL_COS) + py * self._like(x, t.HILL_SIN)
         half = self._like(x, t.HILL_HALF)
