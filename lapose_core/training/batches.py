@@ -114,8 +114,10 @@ def draw(rng: np.random.Generator, train: TrainConfig, model: ModelConfig, count
 def _backwards(clips: Clips) -> Clips:
     """The same clips played backwards; moving boxes count as steady over two steps."""
     boxes = clips.boxes_BTKC[:, ::-1].copy()
-    for now, after in ((t.CENTRE_X, t.NEXT_X), (t.CENTRE_Y, t.NEXT_Y)):
+    steady = (t.CENTRE_X, t.NEXT_X), (t.CENTRE_Y, t.NEXT_Y), (t.SHEAR_X, t.NEXT_SHEAR_X), (t.SHEAR_Y, t.NEXT_SHEAR_Y)
+    for now, after in steady:
         boxes[..., after] = 2 * boxes[..., now] - boxes[..., after]
+    boxes[..., t.NEXT_RISE] *= -1
     cos, sin = boxes[..., t.BOX_COS], boxes[..., t.BOX_SIN]
     turn_cos = cos * boxes[..., t.NEXT_COS] + sin * boxes[..., t.NEXT_SIN]
     turn_sin = cos * boxes[..., t.NEXT_SIN] - sin * boxes[..., t.NEXT_COS]

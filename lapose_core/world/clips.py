@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from lapose_core.geometry import ROTATION_BODY_OPTICAL, invert_pose
+from lapose_core.geometry import invert_pose
 from lapose_core.world import tables as t
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.lens import straightening
 from lapose_core.world.look import draw_looks
+from lapose_core.world.mount import mount_cameras
 from lapose_core.world.roads import Roads, lay_roads
 from lapose_core.world.scene import place_boxes
+from lapose_core.world.slopes import Slopes, draw_slopes
 from lapose_core.world.traffic import drive_traffic
 from lapose_core.world.vehicle import Drive, drive_along
 
-#: Point of the body that pitch and roll turn about, from the rear axle on the ground.
-_PIVOT = np.array([1.35, 0.0, 0.5])
 _VIEW_M = 150.0
 _LONGEST_M = 420.0
 _MOST_SHADOWS = 16
@@ -26,7 +25,8 @@ _MOST_SHADOWS = 16
 
 @dataclass(frozen=True)
 class Clips:
-    """B clips of T frames. Metres, radians; world axes x and y on the ground, z up; cameras have optical axes.
+    """B clips of T frames. Metres, radians; world axes x and y level, z up, flat ground at z = 0; cameras have optical
+    axes.
 
     Attributes:
         pose_world_camera_BT44: true camera poses, float64.
@@ -89,19 +89,26 @@ def build_clips(
     """Furnish the roads, mount a camera on the vehicle, and write the tables."""
     begin = drive.along_BT.min(1) - 15.0
     end = np.minimum(drive.along_BT.max(1) + _VIEW_M, begin + longest_m)
+    # Of a stream of its own, so that clips without slopes or rolling shutters stay what they were.
+    aside = np.random.Generator(rng.bit_generator.jumped(2))
+    slopes = draw_slopes(aside, roads, drive, config)
     static = place_boxes(rng, roads, begin, end)
     moving = drive_traffic(rng, roads, drive, config)
+    for some in (static, moving):
+        slopes.lift(some)
     fov = np.deg2rad(_fields_of_view(rng, len(begin), config))
     looks = draw_looks(rng, roads, config, fov)
-    world_camera, base_camera = _mount_cameras(rng, drive, config)
+    looks[:, t.HILL_X : t.HILL_HALF + 1] = slopes.table_BC
+    world_camera, base_camera, row_motion = mount_cameras(rng, aside, drive, slopes, config)
     cameras = np.zeros((*drive.time_BT.shape, t.CAMERA_STRIDE), np.float32)
     cameras[..., t.ROTATION : t.ROTATION + 9] = world_camera[..., :3, :3].reshape(*drive.time_BT.shape, 9)
     cameras[..., t.POSITION : t.POSITION + 3] = world_camera[..., :3, 3]
+    cameras[..., t.SHIFT : t.TURN + 3] = row_motion
     cameras[..., t.FOCAL] = 0.5 / np.tan(0.5 * fov)[:, None]
     offset = np.clip(rng.normal(0, 1, (len(fov), 2)), -2.5, 2.5) * config.principal_point
     cameras[..., t.PRINCIPAL_X], cameras[..., t.PRINCIPAL_Y] = offset[:, None].transpose(2, 0, 1)
     _draw_lens(rng, cameras, config)
-    boxes = _boxes_in_view(cameras, static, moving, looks, config.max_boxes)
+    boxes = _boxes_in_view(cameras, static, moving, looks, slopes, config.max_boxes)
     stamps = np.rint(drive.time_BT * 1e9).astype(np.int64)
     arcs, looks[:, t.ARC_COUNT] = roads.table_between(begin, end)
     return Clips(world_camera, base_camera, stamps, fov, cameras, arcs, looks, boxes)
@@ -113,41 +120,6 @@ def _fields_of_view(rng: np.random.Generator, count: int, config: WorldConfig) -
     usual = rng.normal(*config.fov_x_usual_deg, count)
     taken = (rng.random(count) < config.fov_x_usual_share) & (usual > narrowest) & (usual < widest)
     return np.where(taken, usual, rng.uniform(narrowest, widest, count))
-
-
-def _mount_cameras(rng: np.random.Generator, drive: Drive, config: WorldConfig) -> tuple[np.ndarray, np.ndarray]:
-    B, T = drive.time_BT.shape
-    tail = rng.random(B) < config.tail_share
-    height = np.where(
-        tail,
-        rng.uniform(*config.camera_height_tail, B),
-        rng.triangular(config.camera_height[0], 1.6, config.camera_height[1], B),
-    )
-    ahead, aside = rng.uniform(*config.camera_ahead, B), rng.uniform(*config.camera_aside, B)
-    spread = np.deg2rad([config.mount_yaw_deg, config.mount_pitch_deg, config.mount_roll_deg])
-    mount = Rotation.from_euler("ZYX", np.clip(rng.normal(0, 1, (B, 3)), -2.5, 2.5) * spread).as_matrix()
-    base_camera = np.tile(np.eye(4), (B, 1, 1))
-    base_camera[:, :3, :3] = mount @ ROTATION_BODY_OPTICAL
-    base_camera[:, 2, 3] = height
-    angles = np.stack([drive.yaw_BT, drive.pitch_BT, drive.roll_BT], -1)
-    body = Rotation.from_euler("ZYX", angles.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)
-    cos, sin = np.cos(drive.yaw_BT), np.sin(drive.yaw_BT)
-    pivot = np.stack([drive.x_BT + _PIVOT[0] * cos, drive.y_BT + _PIVOT[0] * sin, _PIVOT[2] + drive.heave_BT], -1)
-    lever = np.stack([ahead, aside, height], -1) - _PIVOT
-    world_camera = np.tile(np.eye(4), (B, T, 1, 1))
-    world_camera[..., :3, :3] = body @ base_camera[:, None, :3, :3] @ _shake(rng, config, B, T)
-    world_camera[..., :3, 3] = pivot + (body @ lever[:, None, :, None])[..., 0]
-    return world_camera, base_camera
-
-
-def _shake(rng: np.random.Generator, config: WorldConfig, B: int, T: int) -> np.ndarray:
-    """Rotations (B, T, 3, 3) of the camera on its mount: roads and vehicles alone hardly roll it."""
-    if config.shake_share == 0:
-        return np.eye(3)
-    lowest, highest = np.log(np.deg2rad(config.shake_deg))
-    spread = np.exp(rng.uniform(lowest, highest, B)) * (rng.random(B) < config.shake_share)
-    turns = spread[:, None, None] * rng.normal(0, 1, (B, T, 3))
-    return Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(B, T, 3, 3)
 
 
 def _draw_lens(rng: np.random.Generator, cameras: np.ndarray, config: WorldConfig) -> None:
@@ -166,7 +138,7 @@ def _draw_lens(rng: np.random.Generator, cameras: np.ndarray, config: WorldConfi
 
 
 def _boxes_in_view(
-    cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, looks: np.ndarray, most: int
+    cameras: np.ndarray, static: np.ndarray, moving: np.ndarray, looks: np.ndarray, slopes: Slopes, most: int
 ) -> np.ndarray:
     """Boxes (B, T, K, C) of each frame: up to `most` that look largest, then those whose shadows do.
 
@@ -178,7 +150,8 @@ def _boxes_in_view(
     size = np.concatenate([_apparent_size(cameras, static[:, None]), _apparent_size(cameras, moving)], axis=2)
     seen, seen_BT = _largest(size, most)
     sunny = np.flatnonzero(looks[:, t.CAST] > 0)
-    shadows = [_shadows(boxes[sunny], looks[sunny]) for boxes in (static[:, None], moving)]
+    on_hills = Slopes(slopes.table_BC[sunny])
+    shadows = [_shadows(boxes[sunny], looks[sunny], on_hills) for boxes in (static[:, None], moving)]
     size = np.zeros_like(size)
     size[sunny] = np.concatenate([_apparent_size(cameras[sunny], some) for some in shadows], axis=2)
     casting, casting_BT = _largest(size, _MOST_SHADOWS)
@@ -206,16 +179,19 @@ def _largest(size_BTK: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(chosen, np.argsort(-value, axis=2), 2), (value > 0).sum(2)
 
 
-def _shadows(boxes: np.ndarray, looks_BC: np.ndarray) -> np.ndarray:
+def _shadows(boxes: np.ndarray, looks_BC: np.ndarray, slopes: Slopes) -> np.ndarray:
     """Boxes (B, T, K, C) that lie on the ground where the given ones throw their shadows."""
     sun_x, sun_y, sun_z = (looks_BC[:, column, None, None] for column in (t.SUN_X, t.SUN_Y, t.SUN_Z))
-    top = boxes[..., t.CENTRE_Z] + boxes[..., t.HALF_Z]
-    low = np.maximum(boxes[..., t.CENTRE_Z] - boxes[..., t.HALF_Z], 0.0)
+    x, y = boxes[..., t.CENTRE_X], boxes[..., t.CENTRE_Y]
+    grade_x, grade_y = slopes.gradient(x, y)
+    sun_z = np.maximum(sun_z - grade_x * sun_x - grade_y * sun_y, 0.02)  # over the ground there
+    above = boxes[..., t.CENTRE_Z] - slopes.height(x, y)
+    top, low = above + boxes[..., t.HALF_Z], np.maximum(above - boxes[..., t.HALF_Z], 0.0)
     middle, half = 0.5 * (top + low) / sun_z, 0.5 * (top - low) / sun_z
     shadows = boxes.copy()
     shadows[..., t.CENTRE_X] -= sun_x * middle
     shadows[..., t.CENTRE_Y] -= sun_y * middle
-    shadows[..., t.CENTRE_Z] = 0.0
+    shadows[..., t.CENTRE_Z] = slopes.height(shadows[..., t.CENTRE_X], shadows[..., t.CENTRE_Y])
     shadows[..., t.HALF_X] += half * np.hypot(sun_x, sun_y)
     shadows[..., t.HALF_Z] *= top > 0.3
     return shadows

@@ -33,6 +33,9 @@ class WorldConfig:
         distortion: standard deviation of what is left of the lens after rectification: `Clips.distortion_B`.
         barrel_share, barrel: clips through a lens that nobody has rectified, and how far such a one bends: the same
             number, its sign turned round.
+        slope_share: clips in which the road climbs and falls: one vertical curve each, between two grades.
+        rolling_share, readout_s: clips whose camera reads its rows one after the other, and how long a picture takes.
+            Poses are those of the middle row.
         traffic: mean number of vehicles driving about.
         dense_share: clips in dense traffic: vehicles ahead and in all lanes, most of them at about our own speed.
         weather_shares: how often it is clear (sunny or overcast), foggy, rainy, night.
@@ -65,6 +68,9 @@ class WorldConfig:
     distortion: float = 0.0
     barrel_share: float = 0.0
     barrel: Range = (0.03, 0.15)
+    slope_share: float = 0.0
+    rolling_share: float = 0.0
+    readout_s: Range = (0.005, 0.03)
     traffic: float = 3.0
     dense_share: float = 0.15
     weather_shares: tuple[float, float, float, float] = (0.7, 0.12, 0.1, 0.08)

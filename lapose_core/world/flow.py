@@ -13,8 +13,8 @@ class FlowGrid:
     Attributes:
         target_BSN2: pixel coordinates (x, y) in the next frame, pixel centres at +0.5; float32.
         visible_BSN: in view there, and nothing in front of it.
-        depth_BTN: along the optical axis, metres, in every frame; inf for sky, nan for the own bonnet. None where
-            it was not asked for.
+        depth_BTN: along the optical axis (that of the row, where a camera reads row by row), metres, in every frame;
+            inf for sky, nan for the own bonnet. None where it was not asked for.
     """
 
     target_BSN2: Any

@@ -10,6 +10,13 @@ from lapose_core.world.surfaces import band, clamp01, mix, random_texel
 from lapose_core.world.tables import *
 
 
+def principal_point(cameras, camera, height, width):
+    """Pixels (x, y) of the principal point."""
+    x = (0.5 + load(cameras, camera + PRINCIPAL_X)) * width
+    y = 0.5 * height + load(cameras, camera + PRINCIPAL_Y) * width
+    return x, y
+
+
 def straightening(distortion, x, y):
     """By what a place in the picture, from the optical axis at unit focal length, is multiplied as if by a pinhole.
 

@@ -5,6 +5,8 @@ Each renderer compiles those with its own version of these: `render_cpu` (numba)
 
 import math
 
+import numpy as np
+
 
 def load(table, index):
     return table[index]
@@ -44,3 +46,7 @@ def to_int(x):
 
 def to_float(x):
     return float(x)
+
+
+def to_single(x):
+    return np.float32(x)

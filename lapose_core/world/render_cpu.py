@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from lapose_core.errors import LaposeError
-from lapose_core.world import ops, tables
+from lapose_core.world import bounds, ops, tables
+from lapose_core.world.bounds import box_rectangle, shadow_circles
 from lapose_core.world.clips import Clips
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import bending, expose, haze, pinhole, rain, straightening
+from lapose_core.world.lens import expose, haze, pinhole, principal_point, rain
+from lapose_core.world.relief import climb, ground_height, ground_hit
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
+from lapose_core.world.shutter import in_row, picture_place, row_ray, row_shift, share_of_sight
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import box_hit, cast_shadow, crown_hit, headlight
+from lapose_core.world.surfaces import box_hit, carried, cast_shadow, crown_hit, headlight
 from lapose_core.world.tables import *
 from lapose_core.world.textures import texture_atlas
 
@@ -31,68 +34,23 @@ except ImportError as error:
     raise LaposeError("the rendered world needs numba: pip install 'lapose[world]'") from error
 
 
-def _principal_point(camera, height, width):
-    """Pixels (x, y) of the principal point."""
-    return (0.5 + camera[PRINCIPAL_X]) * width, 0.5 * height + camera[PRINCIPAL_Y] * width
-
-
-def _draw_rectangle(boxes, row, camera, focal, height, width):
-    """Rows and columns that the box may cover (its twelve edges, cut at the near plane, projected), least depth."""
-    left, right, top, bottom, nearest = 1e9, -1e9, 1e9, -1e9, 1e9
-    centre_x, centre_y = _principal_point(camera, height, width)
-    corner_x = 0.5 * (1.0 + 2.0 * abs(camera[PRINCIPAL_X])) * width / focal
-    corner_y = (0.5 * height + abs(camera[PRINCIPAL_Y]) * width) / focal
-    bent = 1.0 / straightening(camera[DISTORTION], corner_x, corner_y)
-    cos, sin = boxes[row + BOX_COS], boxes[row + BOX_SIN]
-    for edge in range(12):
-        axis = edge // 4
-        first, second = 1.0 - 2.0 * (edge % 2), 1.0 - 2.0 * ((edge // 2) % 2)
-        ends = np.empty((2, 3))
-        for end in range(2):
-            sign = 1.0 - 2.0 * end
-            hx = boxes[row + HALF_X] * (sign if axis == 0 else first)
-            hy = boxes[row + HALF_Y] * (sign if axis == 1 else (first if axis == 2 else second))
-            hz = boxes[row + HALF_Z] * (sign if axis == 2 else second)
-            x = boxes[row + CENTRE_X] + hx * cos - hy * sin - camera[POSITION]
-            y = boxes[row + CENTRE_Y] + hx * sin + hy * cos - camera[POSITION + 1]
-            z = boxes[row + CENTRE_Z] + hz - camera[POSITION + 2]
-            for i in range(3):
-                ends[end, i] = camera[ROTATION + i] * x + camera[ROTATION + 3 + i] * y + camera[ROTATION + 6 + i] * z
-        if max(ends[0, 2], ends[1, 2]) < NEAR:
-            continue
-        for end in range(2):
-            z = ends[end, 2]
-            x, y = ends[end, 0], ends[end, 1]
-            if z < NEAR:
-                share = (NEAR - z) / (ends[1 - end, 2] - z)
-                x, y, z = x + share * (ends[1 - end, 0] - x), y + share * (ends[1 - end, 1] - y), NEAR
-            # The lens moves what is in the picture by no more than at its corner.
-            u, v = focal * x / z, focal * y / z
-            left, right = min(left, u, bent * u), max(right, u, bent * u)
-            top, bottom = min(top, v, bent * v), max(bottom, v, bent * v)
-            nearest = min(nearest, z)
-    c0, c1 = int(max(left + centre_x - 1.0, 0.0)), int(min(right + centre_x + 1.0, width))
-    r0, r1 = int(max(top + centre_y - 1.0, 0.0)), int(min(bottom + centre_y + 1.0, height))
-    return r0, r1, c0, c1, nearest
+def _row_pose(camera, share):
+    """Position and rotation (row by row) of the camera when it exposes a row: `row_ray`'s, for all of its pixels."""
+    sx, sy, sz = row_shift(camera, 0, share)
+    ax, ay, az = share * camera[TURN], share * camera[TURN + 1], share * camera[TURN + 2]
+    r = camera[ROTATION : ROTATION + 9]
+    rotation = (
+        r[0] + r[1] * az - r[2] * ay, r[1] + r[2] * ax - r[0] * az, r[2] + r[0] * ay - r[1] * ax,
+        r[3] + r[4] * az - r[5] * ay, r[4] + r[5] * ax - r[3] * az, r[5] + r[3] * ay - r[4] * ax,
+        r[6] + r[7] * az - r[8] * ay, r[7] + r[8] * ax - r[6] * az, r[8] + r[6] * ay - r[7] * ax,
+    )  # fmt: skip
+    return camera[POSITION] + sx, camera[POSITION + 1] + sy, camera[POSITION + 2] + sz, rotation
 
 
 def _hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz):
     if boxes[row + KIND] > CROWN - 0.5:
         return crown_hit(boxes, row, atlas, ox, oy, oz, dx, dy, dz)
     return box_hit(boxes, row, ox, oy, oz, dx, dy, dz)
-
-
-def _shadow_circles(boxes, row, count, looks, look):
-    """Centre and squared radius of a circle about the shadow that each of the boxes from `row` on throws."""
-    circles = np.empty((count, 3))
-    for k in range(count):
-        box = boxes[row + k * BOX_STRIDE : row + (k + 1) * BOX_STRIDE]
-        low, high = max(box[CENTRE_Z] - box[HALF_Z], 0.0), box[CENTRE_Z] + box[HALF_Z]
-        middle, half = 0.5 * (low + high) / looks[look + SUN_Z], 0.5 * (high - low) / looks[look + SUN_Z]
-        sun_x, sun_y = looks[look + SUN_X], looks[look + SUN_Y]
-        radius = math.sqrt(box[HALF_X] ** 2 + box[HALF_Y] ** 2) + half * math.sqrt(sun_x**2 + sun_y**2)
-        circles[k] = box[CENTRE_X] - middle * sun_x, box[CENTRE_Y] - middle * sun_y, radius**2
-    return circles
 
 
 def _cast(boxes, row, circles, looks, look, atlas, x, y):
@@ -110,15 +68,14 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         height, width = frames.shape[2], frames.shape[3]
         camera = cameras[f]
         focal = camera[FOCAL] * width
-        centre_x, centre_y = _principal_point(camera, height, width)
-        ox, oy, oz = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
-        r = camera[ROTATION : ROTATION + 9]
+        centre_x, centre_y = principal_point(camera, 0, height, width)
         depth = np.full((height, width), NOTHING, np.float32)
         owner = np.full((height, width), -1, np.int32)
         for k in range(int(camera[BOX_COUNT])):
             row = (f * boxes_per_frame + k) * BOX_STRIDE
-            r0, r1, c0, c1, nearest = _draw_rectangle(boxes, row, camera, focal, height, width)
+            r0, r1, c0, c1, nearest = box_rectangle(boxes, row, camera, focal, height, width)
             for i in range(r0, r1):
+                ox, oy, oz, r = _row_pose(camera, (i + 0.5) / height - 0.5)
                 for j in range(c0, c1):
                     if depth[i, j] < nearest:
                         continue
@@ -131,15 +88,16 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
         first, look = scene * arcs_per_scene * ARC_STRIDE, scene * LOOK_STRIDE
         seen, shading = int(camera[BOX_COUNT]), int(camera[SHADOW_COUNT])
         casting = (f * boxes_per_frame + seen) * BOX_STRIDE
-        circles = _shadow_circles(boxes, casting, shading, looks, look)
+        circles = shadow_circles(boxes, casting, shading, looks, look)
         noise_u, noise_v, drops_seed = camera[NOISE_U], camera[NOISE_V], camera[DROPS_SEED]
         wet = looks[look + STREAKS] + looks[look + DROPS] > 0.0
         skyline_top = 2.0 * (looks[look + SKYLINE_BASE] + 1.3 * looks[look + SKYLINE_AMPLITUDE])
         for i in range(height):
+            ox, oy, oz, r = _row_pose(camera, (i + 0.5) / height - 0.5)
             for j in range(width):
                 x, y = pinhole(camera, 0, (j + 0.5 - centre_x) / focal, (i + 0.5 - centre_y) / focal)
                 dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
-                z, ground = float(depth[i, j]), -oz / min(dz, -1e-9)
+                z, ground = float(depth[i, j]), ground_hit(looks, look, ox, oy, oz, dx, dy, dz)
                 bonnet = y - looks[look + BONNET_TOP] - looks[look + BONNET_CURVE] * x * x
                 if bonnet > 0.0:
                     z = 0.0
@@ -149,12 +107,14 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                     px, py = ox + z * dx, oy + z * dy
                     cast = _cast(boxes, casting, circles, looks, look, atlas, px, py)
                     beam = headlight(looks, look, x, z, 0.0)
+                    down = climb(looks, look, px, py, dx, dy, dz)
                     red, green, blue = ground_colour(
-                        arcs, first, looks, look, atlas, px, py, dx, dy, dz, z / focal, cast, beam
+                        arcs, first, looks, look, atlas, px, py, dx, dy, down, z / focal, cast, beam
                     )
                 elif z < NOTHING:
                     row = owner[i, j]
-                    beam = headlight(looks, look, x, z, oz + z * dz)
+                    above = oz + z * dz - ground_height(looks, look, ox + z * dx, oy + z * dy)
+                    beam = headlight(looks, look, x, z, above)
                     red, green, blue = box_colour(
                         boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, z, z / focal, beam
                     )
@@ -177,11 +137,10 @@ def _draw(cameras, arcs, looks, boxes, atlas, frames_per_scene, arcs_per_scene, 
                 )
 
 
-def _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz):
+def _first_hit(boxes, f, boxes_per_frame, looks, look, atlas, camera, ox, oy, oz, dx, dy, dz):
     """Depth and box row (-1: ground or sky) of what a ray meets first."""
-    ox, oy, oz = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
     nearest, owner = float(NOTHING), -1
-    ground = -oz / min(dz, -1e-9)
+    ground = ground_hit(looks, look, ox, oy, oz, dx, dy, dz)
     if ground < FAR:
         nearest = ground
     for k in range(int(camera[BOX_COUNT])):
@@ -201,14 +160,13 @@ def _trace(
         scene, step = f // frames_per_scene, f % frames_per_scene
         look = scene * LOOK_STRIDE
         focal = camera[FOCAL] * width
-        centre_x, centre_y = _principal_point(camera, height, width)
-        r = camera[ROTATION : ROTATION + 9]
+        centre_x, centre_y = principal_point(camera, 0, height, width)
         for n in range(depth.shape[1]):
             x = ((n % columns + 0.5) * stride - centre_x) / focal
-            y = ((n // columns + 0.5) * stride - centre_y) / focal
-            x, y = pinhole(camera, 0, x, y)
-            dx, dy, dz = r[0] * x + r[1] * y + r[2], r[3] * x + r[4] * y + r[5], r[6] * x + r[7] * y + r[8]
-            z, owner = _first_hit(boxes, f, boxes_per_frame, atlas, camera, dx, dy, dz)
+            row = (n // columns + 0.5) * stride
+            x, y = pinhole(camera, 0, x, (row - centre_y) / focal)
+            ox, oy, oz, dx, dy, dz = row_ray(camera, 0, row / height - 0.5, x, y)
+            z, owner = _first_hit(boxes, f, boxes_per_frame, looks, look, atlas, camera, ox, oy, oz, dx, dy, dz)
             sky = z >= NOTHING
             bonnet = looks[look + BONNET_TOP], looks[look + BONNET_CURVE]
             hidden = y > bonnet[0] + bonnet[1] * x * x
@@ -216,30 +174,25 @@ def _trace(
             if hidden or step == frames_per_scene - 1:
                 continue
             ahead = cameras[f + 1]
-            px, py, pz = dx, dy, dz
+            px, py, pz, near = dx, dy, dz, 0.0
             if not sky:
-                px, py, pz = camera[POSITION] + z * dx, camera[POSITION + 1] + z * dy, camera[POSITION + 2] + z * dz
+                px, py, pz, near = ox + z * dx, oy + z * dy, oz + z * dz, 1.0
                 if owner >= 0:  # the point goes with its box
-                    b = boxes[owner : owner + BOX_STRIDE]
-                    qx, qy = px - b[CENTRE_X], py - b[CENTRE_Y]
-                    lx, ly = qx * b[BOX_COS] + qy * b[BOX_SIN], qy * b[BOX_COS] - qx * b[BOX_SIN]
-                    px = b[NEXT_X] + lx * b[NEXT_COS] - ly * b[NEXT_SIN]
-                    py = b[NEXT_Y] + lx * b[NEXT_SIN] + ly * b[NEXT_COS]
+                    px, py, pz = carried(boxes, owner, px, py, pz)
                 px, py, pz = px - ahead[POSITION], py - ahead[POSITION + 1], pz - ahead[POSITION + 2]
-            q = ahead[ROTATION : ROTATION + 9]
-            cx, cy, cz = (
-                q[0] * px + q[3] * py + q[6] * pz,
-                q[1] * px + q[4] * py + q[7] * pz,
-                q[2] * px + q[5] * py + q[8] * pz,
-            )
+            share = share_of_sight(ahead, 0, px, py, pz, near, focal, centre_x, centre_y, height)
+            sx, sy, sz = row_shift(ahead, 0, share)
+            px, py, pz = px - near * sx, py - near * sy, pz - near * sz
+            cx, cy, cz = in_row(ahead, 0, share, px, py, pz)
             deep = max(cz, 0.01)
-            bent = bending(camera[DISTORTION], cx / deep, cy / deep)
-            u, v = focal * bent * cx / deep + centre_x, focal * bent * cy / deep + centre_y
+            u, v = picture_place(camera[DISTORTION], focal, centre_x, centre_y, cx, cy, deep)
             s = scene * (frames_per_scene - 1) + step
             target[s, n, 0], target[s, n, 1] = u, v
             seen = cy / deep < bonnet[0] + bonnet[1] * (cx / deep) ** 2
             if seen and cz > NEAR and 0.0 <= u < width and 0.0 <= v < height:
-                first, _ = _first_hit(boxes, f + 1, boxes_per_frame, atlas, ahead, px / cz, py / cz, pz / cz)
+                ox, oy, oz = ahead[POSITION] + sx, ahead[POSITION + 1] + sy, ahead[POSITION + 2] + sz
+                dx, dy, dz = px / cz, py / cz, pz / cz
+                first, _ = _first_hit(boxes, f + 1, boxes_per_frame, looks, look, atlas, ahead, ox, oy, oz, dx, dy, dz)
                 visible[s, n] = first >= NOTHING if sky else first > cz * 0.985 - 0.05
 
 
@@ -252,9 +205,9 @@ def _compile() -> dict[str, Any]:
     plain = numba.njit(fastmath=True, error_model="numpy")
     for module in (ops, *SHADING):
         compile_copies(scope, functions_of(module), plain)
-    compile_copies(scope, [_principal_point, _draw_rectangle, _hit, _first_hit, _shadow_circles, _cast], plain)
+    compile_copies(scope, [*functions_of(bounds), _row_pose, _hit, _first_hit, _cast], plain)
     # numba's cache on disk watches this file alone; a digest of all the sources in the name keeps it from going stale.
-    sources = "".join(inspect.getsource(m) for m in (tables, ops, *SHADING, sys.modules[__name__]))
+    sources = "".join(inspect.getsource(m) for m in (tables, ops, bounds, *SHADING, sys.modules[__name__]))
     digest = hashlib.sha256(sources.encode()).hexdigest()[:10]
     parallel = numba.njit(fastmath=True, error_model="numpy", parallel=True, cache=True)
     compile_copies(scope, [_draw, _trace], parallel, version=f"_{digest}")

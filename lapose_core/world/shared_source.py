@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
-from lapose_core.world import ground, lens, sky, solids, surfaces
+from lapose_core.world import ground, lens, relief, shutter, sky, solids, surfaces
 
-SHADING = (surfaces, ground, solids, sky, lens)
+SHADING = (relief, surfaces, ground, solids, sky, lens, shutter)
 
 
 def functions_of(module: ModuleType) -> list[FunctionType]:

@@ -6,6 +6,7 @@
 
 # ruff: noqa: F403, F405
 from lapose_core.world.ops import floor, load, log2, maximum, minimum, sqrt, to_int, where
+from lapose_core.world.relief import ground_height
 from lapose_core.world.surfaces import absolute, band, clamp01, half_sizes, into_box, mix, pulse, random_texel, texture
 from lapose_core.world.tables import *
 
@@ -160,7 +161,8 @@ def box_colour(boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, depth, pi
     red, green, blue, lamp = car_body(boxes, row, end, side, px, py, v, u_px, v_px, red, green, blue)
     red, green, blue = car_cabin(boxes, row, end, side, px, u, v, half_u, u_px, fine, red, green, blue)
     # A little darker at the foot, where the ground hides the sky.
-    light = light * (0.72 + 0.28 * clamp01((oz + depth * dz) / 1.2)) + beam
+    height = oz + depth * dz - ground_height(looks, look, ox + depth * dx, oy + depth * dy)
+    light = light * (0.72 + 0.28 * clamp01(height / 1.2)) + beam
     # Lamps: white in front, red behind, light of rooms in windows, and boxes that glow in their own colour.
     lamps = load(looks, look + LAMPS)
     glow = lamps * load(boxes, row + BOX_GLOW)

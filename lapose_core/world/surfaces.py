@@ -5,6 +5,7 @@ No branches on a pixel's value: every function works on one number (numba) and o
 
 # ruff: noqa: F403, F405
 from lapose_core.world.ops import floor, load, maximum, minimum, sqrt, to_float, to_int, where
+from lapose_core.world.relief import ground_height
 from lapose_core.world.tables import *
 
 
@@ -175,13 +176,34 @@ def nearest_streets(arcs, first, count, x, y):
 
 
 def into_box(boxes, row, ox, oy, oz, dx, dy, dz):
-    """Ray in the box's axes: origin from its centre, direction."""
+    """Ray in the box's axes, in which it stands upright: origin from its centre, direction."""
     cos = load(boxes, row + BOX_COS)
     sin = load(boxes, row + BOX_SIN)
     rx = ox - load(boxes, row + CENTRE_X)
     ry = oy - load(boxes, row + CENTRE_Y)
     rz = oz - load(boxes, row + CENTRE_Z)
-    return rx * cos + ry * sin, ry * cos - rx * sin, rz, dx * cos + dy * sin, dy * cos - dx * sin, dz
+    lx = rx * cos + ry * sin
+    ly = ry * cos - rx * sin
+    ex = dx * cos + dy * sin
+    ey = dy * cos - dx * sin
+    shear_x = load(boxes, row + SHEAR_X)
+    shear_y = load(boxes, row + SHEAR_Y)
+    return lx, ly, rz - shear_x * lx - shear_y * ly, ex, ey, dz - shear_x * ex - shear_y * ey
+
+
+def carried(boxes, row, x, y, z):
+    """Where a point of the box is in the next frame."""
+    qx = x - load(boxes, row + CENTRE_X)
+    qy = y - load(boxes, row + CENTRE_Y)
+    lx = qx * load(boxes, row + BOX_COS) + qy * load(boxes, row + BOX_SIN)
+    ly = qy * load(boxes, row + BOX_COS) - qx * load(boxes, row + BOX_SIN)
+    cos = load(boxes, row + NEXT_COS)
+    sin = load(boxes, row + NEXT_SIN)
+    shear_x = load(boxes, row + NEXT_SHEAR_X) - load(boxes, row + SHEAR_X)
+    shear_y = load(boxes, row + NEXT_SHEAR_Y) - load(boxes, row + SHEAR_Y)
+    x = load(boxes, row + NEXT_X) + lx * cos - ly * sin
+    y = load(boxes, row + NEXT_Y) + lx * sin + ly * cos
+    return x, y, z + load(boxes, row + NEXT_RISE) + lx * shear_x + ly * shear_y
 
 
 def half_sizes(boxes, row):
@@ -244,13 +266,14 @@ def cast_shadow(boxes, row, count, looks, look, atlas, x, y):
     sun_x = load(looks, look + SUN_X)
     sun_y = load(looks, look + SUN_Y)
     sun_z = load(looks, look + SUN_Z)
+    z = ground_height(looks, look, x, y)
     shadow = 0.0 * x
     for index in range(count):
         box = row + index * BOX_STRIDE
         if load(boxes, box + KIND) > CROWN - 0.5:
-            depth = crown_hit(boxes, box, atlas, x, y, 0.0 * x, sun_x, sun_y, sun_z)
+            depth = crown_hit(boxes, box, atlas, x, y, z, sun_x, sun_y, sun_z)
         else:
-            depth = box_hit(boxes, box, x, y, 0.0 * x, sun_x, sun_y, sun_z)
+            depth = box_hit(boxes, box, x, y, z, sun_x, sun_y, sun_z)
         shadow = where(depth < NOTHING, 1.0, shadow)
     return shadow
 

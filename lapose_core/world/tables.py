@@ -5,15 +5,18 @@ Lengths in metres, world axes x and y on the ground and z up; colours 0 to 1. A 
 
 # Camera of a frame: rotation world <- camera (optical axes) row by row, position, focal length in image widths, boxes,
 # principal point from the picture's middle in image widths, boxes that cast shadows (in the table after those that are
-# seen), a random place in the texture of white noise, which drops are on the windscreen, and the lens' distortion at
-# unit focal length (`lens.straightening`; 0 for a pinhole).
-CAMERA_STRIDE = 21
+# seen), a random place in the texture of white noise, which drops are on the windscreen, the lens' distortion at
+# unit focal length (`lens.straightening`; 0 for a pinhole), and how far the camera goes (in the world's axes) and turns
+# (a rotation vector in its own) while a picture is read out; 0 where all rows are exposed at once.
+CAMERA_STRIDE = 27
 ROTATION = 0
 POSITION = 9
 FOCAL = 12
 BOX_COUNT = 13
 PRINCIPAL_X, PRINCIPAL_Y = 14, 15
 SHADOW_COUNT, NOISE_U, NOISE_V, DROPS_SEED, DISTORTION = 16, 17, 18, 19, 20
+SHIFT = 21
+TURN = 24
 
 # Street arc: start, heading there, curvature (left positive), length, end and heading there. `ALONG` is the street's
 # own coordinate at the start; an open end runs on straight for ever.
@@ -25,11 +28,14 @@ ALONG, HALF_WIDTH, IS_CROSSING, OPEN_START, OPEN_END = 10, 11, 12, 13, 14
 
 # Box: centre, heading, half sizes, kind, seed (0 to 1), colour, two numbers whose meaning depends on the kind, how
 # brightly it glows where lamps are lit, and the centre and heading in the next frame (the same unless it drives).
-BOX_STRIDE = 20
+# On a slope the box is sheared: how much it rises per metre of its length and of its width, now and in the next frame,
+# and by how much its centre is higher then.
+BOX_STRIDE = 25
 CENTRE_X, CENTRE_Y, CENTRE_Z, BOX_COS, BOX_SIN = 0, 1, 2, 3, 4
 HALF_X, HALF_Y, HALF_Z, KIND, SEED = 5, 6, 7, 8, 9
 RED, GREEN, BLUE, DETAIL_A, DETAIL_B, BOX_GLOW = 10, 11, 12, 13, 14, 15
 NEXT_X, NEXT_Y, NEXT_COS, NEXT_SIN = 16, 17, 18, 19
+SHEAR_X, SHEAR_Y, NEXT_RISE, NEXT_SHEAR_X, NEXT_SHEAR_Y = 20, 21, 22, 23, 24
 
 # Kinds of box. Building: details are storey height and window pitch, metres (0: no windows).
 # Plain: texture layer and contrast. Crown, the ellipsoid within the box: contrast and raggedness of its outline; one
@@ -37,7 +43,7 @@ NEXT_X, NEXT_Y, NEXT_COS, NEXT_SIN = 16, 17, 18, 19
 BUILDING, CAR_BODY, CAR_CABIN, PLAIN, CROWN = 0, 1, 2, 3, 4
 
 # Look of a scene.
-LOOK_STRIDE = 104
+LOOK_STRIDE = 108
 ARC_COUNT = 0
 LANES, LANE_WIDTH, PARKING_WIDTH = 1, 2, 3
 LANE_PAINT, EDGE_PAINT, CENTRE_PAINT, DASH_PERIOD, DASH_LENGTH, LINE_HALF_WIDTH, WEAR = 4, 5, 6, 7, 8, 9, 10
@@ -68,6 +74,9 @@ HATCHED = 91
 # Along the road: how far its texture and the pavement's slabs are drawn out, length of its patches, wheel tracks and
 # their half width, seams between lanes, dirt at the kerb.
 ROAD_STRETCH, SLAB_STRETCH, PATCH_LENGTH, TRACKS, TRACK_WIDTH, SEAM, GUTTER = range(92, 99)
+# Slopes (`relief`): middle and direction of the vertical curve, grade at its middle along x and y, curvature (positive
+# in a sag), half its length; 0 where the ground is flat.
+HILL_X, HILL_Y, HILL_COS, HILL_SIN, GRADE_X, GRADE_Y, HILL_CURVATURE, HILL_HALF = range(99, 107)
 
 # Texture atlas: square layers of `ATLAS_SIZE` texels with all their mip levels, one after the other.
 ATLAS_SIZE = 512

@@ -9,11 +9,13 @@ import triton.language as tl
 
 from lapose_core.world import tables
 from lapose_core.world.ground import ground_colour
-from lapose_core.world.lens import bending, expose, haze, pinhole, rain, straightening
+from lapose_core.world.lens import expose, haze, pinhole, principal_point, rain, straightening
+from lapose_core.world.relief import climb, ground_height, ground_hit
 from lapose_core.world.shared_source import SHADING, compile_copies, functions_of
+from lapose_core.world.shutter import in_camera, in_row, picture_place, row_ray, row_shift, row_slack, share_of_sight
 from lapose_core.world.sky import bonnet_colour, sky_colour, skyline
 from lapose_core.world.solids import box_colour
-from lapose_core.world.surfaces import box_hit, cast_shadow, crown_hit, half_sizes, headlight
+from lapose_core.world.surfaces import absolute, box_hit, carried, cast_shadow, crown_hit, half_sizes, headlight
 from lapose_core.world.tables import *
 
 
@@ -58,57 +60,41 @@ def to_float(x):
     return x.to(tl.float32)
 
 
-def camera_ray(cameras, camera, x, y):
-    """World direction, of depth 1, of the point (x, y) in the picture at unit focal length."""
-    dx = load(cameras, camera) * x + load(cameras, camera + 1) * y + load(cameras, camera + 2)
-    dy = load(cameras, camera + 3) * x + load(cameras, camera + 4) * y + load(cameras, camera + 5)
-    dz = load(cameras, camera + 6) * x + load(cameras, camera + 7) * y + load(cameras, camera + 8)
-    return dx, dy, dz
+def to_single(x):
+    return x
 
 
-def principal_point(cameras, camera, height, width):
-    """Pixels (x, y) of the principal point."""
-    x = (0.5 + load(cameras, camera + PRINCIPAL_X)) * width
-    y = 0.5 * height + load(cameras, camera + PRINCIPAL_Y) * width
-    return x, y
-
-
-def in_camera(cameras, camera, x, y, z):
-    """World direction in the camera's axes."""
-    right = load(cameras, camera) * x + load(cameras, camera + 3) * y + load(cameras, camera + 6) * z
-    down = load(cameras, camera + 1) * x + load(cameras, camera + 4) * y + load(cameras, camera + 7) * z
-    ahead = load(cameras, camera + 2) * x + load(cameras, camera + 5) * y + load(cameras, camera + 8) * z
-    return right, down, ahead
-
-
-def first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y, reach):
+def first_hit(cameras, camera, boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, middle_x, middle_y, reach):
     """Depth and box row (-1: ground, or sky where the depth is `NOTHING`) of what each ray meets first.
 
-    The rays lie within `reach` of (middle_x, middle_y) in the picture at unit focal length; boxes clear of them are
-    skipped.
+    The rays lie within `reach` of (middle_x, middle_y) in the picture at unit focal length, as the middle row has it;
+    boxes clear of them are skipped.
     """
-    ox = load(cameras, camera + POSITION)
-    oy = load(cameras, camera + POSITION + 1)
-    oz = load(cameras, camera + POSITION + 2)
-    ground = -oz / tl.minimum(dz, -1e-9)
+    ground = ground_hit(looks, look, ox, oy, oz, dx, dy, dz)
     nearest = tl.where(ground < FAR, ground, NOTHING)
     owner = to_int(0.0 * dz) - 1
-    norm = tl.sqrt(1.0 + middle_x * middle_x + middle_y * middle_y)
+    length = tl.sqrt(1.0 + middle_x * middle_x + middle_y * middle_y)
+    shift, turn = row_slack(cameras, camera)
+    reach = reach + 1.1 * turn
+    camera_x = load(cameras, camera + POSITION)
+    camera_y = load(cameras, camera + POSITION + 1)
+    camera_z = load(cameras, camera + POSITION + 2)
     for k in range(to_int(load(cameras, camera + BOX_COUNT))):
         box = row + k * BOX_STRIDE
         right, down, ahead = in_camera(
             cameras,
             camera,
-            load(boxes, box + CENTRE_X) - ox,
-            load(boxes, box + CENTRE_Y) - oy,
-            load(boxes, box + CENTRE_Z) - oz,
+            load(boxes, box + CENTRE_X) - camera_x,
+            load(boxes, box + CENTRE_Y) - camera_y,
+            load(boxes, box + CENTRE_Z) - camera_z,
         )
         hx, hy, hz = half_sizes(boxes, box)
-        radius = tl.sqrt(hx * hx + hy * hy + hz * hz)
-        along = tl.maximum((right * middle_x + down * middle_y + ahead) / norm, 0.0)
-        off_x = right - along * middle_x / norm
-        off_y = down - along * middle_y / norm
-        off_z = ahead - along / norm
+        sheared = absolute(load(boxes, box + SHEAR_X)) + absolute(load(boxes, box + SHEAR_Y))
+        radius = tl.sqrt(hx * hx + hy * hy + hz * hz) * (1.0 + sheared) + shift
+        along = tl.maximum((right * middle_x + down * middle_y + ahead) / length, 0.0)
+        off_x = right - along * middle_x / length
+        off_y = down - along * middle_y / length
+        off_z = ahead - along / length
         off = tl.sqrt(off_x * off_x + off_y * off_y + off_z * off_z)
         if off < radius + (along + radius) * reach:
             if load(boxes, box + KIND) > CROWN - 0.5:
@@ -149,7 +135,8 @@ def draw(
     focal = load(cameras, camera + FOCAL) * WIDTH
     centre_x, centre_y = principal_point(cameras, camera, HEIGHT, WIDTH)
     x, y = pinhole(cameras, camera, (to_float(j) + 0.5 - centre_x) / focal, (to_float(i) + 0.5 - centre_y) / focal)
-    dx, dy, dz = camera_ray(cameras, camera, x, y)
+    share = (to_float(i) + 0.5) / HEIGHT - 0.5
+    ox, oy, oz, dx, dy, dz = row_ray(cameras, camera, share, x, y)
     middle_x = (to_float(left) + 0.5 * TILE_W - centre_x) / focal
     middle_y = (to_float(top) + 0.5 * TILE_H - centre_y) / focal
     reach = 0.5 * tl.sqrt(1.0 * TILE_W * TILE_W + TILE_H * TILE_H) / focal
@@ -159,11 +146,10 @@ def draw(
     reach = reach * tl.maximum((2.0 * straight - 1.0) * straight, 1.0)
     middle_x, middle_y = pinhole(cameras, camera, middle_x, middle_y)
     row = f * boxes_per_frame * BOX_STRIDE
-    depth, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, middle_x, middle_y, reach)
+    depth, owner = first_hit(
+        cameras, camera, boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, middle_x, middle_y, reach
+    )
 
-    ox = load(cameras, camera + POSITION)
-    oy = load(cameras, camera + POSITION + 1)
-    oz = load(cameras, camera + POSITION + 2)
     over = y - load(looks, look + BONNET_TOP) - load(looks, look + BONNET_CURVE) * x * x
     bonnet = over > 0.0
     sky = (depth >= NOTHING) & (over <= 0.0)
@@ -173,14 +159,14 @@ def draw(
     red = 0.0 * x
     green = 0.0 * x
     blue = 0.0 * x
-    beam = headlight(looks, look, x, near, oz + near * dz)
+    px = ox + near * dx
+    py = oy + near * dy
+    beam = headlight(looks, look, x, near, oz + near * dz - ground_height(looks, look, px, py))
     if tl.max(to_int(ground), 0) > 0:
-        px = ox + near * dx
-        py = oy + near * dy
         casting = row + to_int(load(cameras, camera + BOX_COUNT)) * BOX_STRIDE
         count = to_int(load(cameras, camera + SHADOW_COUNT))
         cast = cast_shadow(boxes, casting, count, looks, look, atlas, px, py)
-        down = tl.minimum(dz, -1e-4)
+        down = tl.minimum(climb(looks, look, px, py, dx, dy, dz), -1e-4)
         r, g, b = ground_colour(arcs, first, looks, look, atlas, px, py, dx, dy, down, near / focal, cast, beam)
         red = tl.where(ground, r, red)
         green = tl.where(ground, g, green)
@@ -247,42 +233,46 @@ def trace(
     focal = load(cameras, camera + FOCAL) * WIDTH
     centre_x, centre_y = principal_point(cameras, camera, HEIGHT, WIDTH)
     x = ((to_float(n % (WIDTH // STRIDE)) + 0.5) * STRIDE - centre_x) / focal
-    y = ((to_float(n // (WIDTH // STRIDE)) + 0.5) * STRIDE - centre_y) / focal
-    x, y = pinhole(cameras, camera, x, y)
+    line = (to_float(n // (WIDTH // STRIDE)) + 0.5) * STRIDE
+    x, y = pinhole(cameras, camera, x, (line - centre_y) / focal)
     bonnet_top = load(looks, look + BONNET_TOP)
     bonnet_curve = load(looks, look + BONNET_CURVE)
     bonnet_edge = bonnet_top + bonnet_curve * x * x
     hidden = y > bonnet_edge
-    dx, dy, dz = camera_ray(cameras, camera, x, y)
+    ox, oy, oz, dx, dy, dz = row_ray(cameras, camera, line / HEIGHT - 0.5, x, y)
     row = f * boxes_per_frame * BOX_STRIDE
-    z, owner = first_hit(cameras, camera, boxes, row, atlas, dx, dy, dz, 0.0, 0.0, 1e3)
+    z, owner = first_hit(cameras, camera, boxes, row, looks, look, atlas, ox, oy, oz, dx, dy, dz, 0.0, 0.0, 1e3)
     sky = z >= NOTHING
     if depth is not None:
         tl.store(depth + f * CELLS + n, tl.where(hidden, 0.0, z), mask=inside)
     if step < frames_per_scene - 1:
         # The point goes with its box.
-        px = load(cameras, camera + POSITION) + z * dx
-        py = load(cameras, camera + POSITION + 1) + z * dy
-        pz = load(cameras, camera + POSITION + 2) + z * dz
-        box = tl.maximum(owner, row)
-        qx = px - load(boxes, box + CENTRE_X)
-        qy = py - load(boxes, box + CENTRE_Y)
-        lx = qx * load(boxes, box + BOX_COS) + qy * load(boxes, box + BOX_SIN)
-        ly = qy * load(boxes, box + BOX_COS) - qx * load(boxes, box + BOX_SIN)
-        next_cos = load(boxes, box + NEXT_COS)
-        next_sin = load(boxes, box + NEXT_SIN)
-        px = tl.where(owner >= 0, load(boxes, box + NEXT_X) + lx * next_cos - ly * next_sin, px)
-        py = tl.where(owner >= 0, load(boxes, box + NEXT_Y) + lx * next_sin + ly * next_cos, py)
+        px = ox + z * dx
+        py = oy + z * dy
+        pz = oz + z * dz
+        next_x, next_y, next_z = carried(boxes, tl.maximum(owner, row), px, py, pz)
+        px = tl.where(owner >= 0, next_x, px)
+        py = tl.where(owner >= 0, next_y, py)
+        pz = tl.where(owner >= 0, next_z, pz)
         px = tl.where(sky, dx, px - load(cameras, ahead + POSITION))
         py = tl.where(sky, dy, py - load(cameras, ahead + POSITION + 1))
         pz = tl.where(sky, dz, pz - load(cameras, ahead + POSITION + 2))
-        cx, cy, cz = in_camera(cameras, ahead, px, py, pz)
+        close = tl.where(sky, 0.0, 1.0)
+        share = share_of_sight(cameras, ahead, px, py, pz, close, focal, centre_x, centre_y, HEIGHT)
+        shift_x, shift_y, shift_z = row_shift(cameras, ahead, share)
+        px = px - close * shift_x
+        py = py - close * shift_y
+        pz = pz - close * shift_z
+        cx, cy, cz = in_row(cameras, ahead, share, px, py, pz)
         deep = tl.maximum(cz, 0.01)
-        bent = bending(load(cameras, camera + DISTORTION), cx / deep, cy / deep)
-        u = focal * bent * cx / deep + centre_x
-        v = focal * bent * cy / deep + centre_y
+        u, v = picture_place(load(cameras, camera + DISTORTION), focal, centre_x, centre_y, cx, cy, deep)
+        ox = load(cameras, ahead + POSITION) + shift_x
+        oy = load(cameras, ahead + POSITION + 1) + shift_y
+        oz = load(cameras, ahead + POSITION + 2) + shift_z
         row = row + boxes_per_frame * BOX_STRIDE
-        z, owner = first_hit(cameras, ahead, boxes, row, atlas, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3)
+        z, owner = first_hit(
+            cameras, ahead, boxes, row, looks, look, atlas, ox, oy, oz, px / deep, py / deep, pz / deep, 0.0, 0.0, 1e3
+        )
         clear = tl.where(sky, z >= NOTHING, z > cz * 0.985 - 0.05)
         clear = clear & (cy / deep < bonnet_top + bonnet_curve * cx / deep * cx / deep)
         clear = clear & (cz > NEAR) & (u >= 0.0) & (u < WIDTH) & (v >= 0.0) & (v < HEIGHT) & (y <= bonnet_edge)
@@ -299,8 +289,8 @@ _COUNTS = ("frames_per_scene", "arcs_per_scene", "boxes_per_frame")
 def compile_kernels() -> dict[str, Any]:
     """Triton's `draw` and `trace`, with all that they call."""
     scope = {"tl": tl, **{k: tl.constexpr(v) for k, v in vars(tables).items() if k.isupper()}}
-    operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float)
+    operations = (load, where, minimum, maximum, floor, sqrt, exp, log2, to_int, to_float, to_single)
     shading = [function for module in SHADING for function in functions_of(module)]
-    compile_copies(scope, (*operations, *shading, camera_ray, principal_point, in_camera, first_hit), triton.jit)
+    compile_copies(scope, (*operations, *shading, first_hit), triton.jit)
     compile_copies(scope, (draw, trace), partial(triton.jit, do_not_specialize=_COUNTS))
     return scope

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import signal
@@ -10,6 +10,9 @@ from scipy import signal
 from lapose_core.world.config import WorldConfig
 from lapose_core.world.path import Path, follow_lane, interpolate, smooth_noise
 from lapose_core.world.roads import Roads
+
+#: How long after each frame `Drive.soon` is: as long as cameras take to read a picture out.
+SOON_S = 0.02
 
 _BODY_RATE_HZ = 40.0
 _WARM_UP_S = 2.0
@@ -35,6 +38,7 @@ class Drive:
         pitch_BT, roll_BT, heave_BT: of the body on its springs, about a point near its middle.
         speed_BT, lateral_acceleration_BT: speed is negative when reversing.
         along_BT: distance along the road.
+        soon: the same drive `SOON_S` after each frame, where something asks how the vehicle moves at that time.
     """
 
     time_BT: np.ndarray
@@ -47,6 +51,7 @@ class Drive:
     speed_BT: np.ndarray
     lateral_acceleration_BT: np.ndarray
     along_BT: np.ndarray
+    soon: Drive | None = None
 
 
 @dataclass(frozen=True)
@@ -111,11 +116,15 @@ def drive_along(
     fine = np.broadcast_to(fine, (B, len(fine)))
     s, v, acceleration = (np.where(standing[:, None], 0.0, value) for value in profile.at(fine))
     lateral = v * v * interpolate(s, path.travelled_BN, path.curvature_BN)
-    pitch, roll, heave = (interpolate(time_BT, fine, u) for u in _body(rng, s, direction * acceleration, lateral))
+    body = _body(rng, s, direction * acceleration, lateral)
 
-    s, v, _ = (np.where(standing[:, None], 0.0, value) for value in profile.at(time_BT))
-    x, y, yaw, curvature, along = path.at(s)
-    return Drive(time_BT, x, y, yaw, pitch, roll, heave, direction * v, v * v * curvature, along)
+    def at(time_BT: np.ndarray) -> Drive:
+        pitch, roll, heave = (interpolate(time_BT, fine, u) for u in body)
+        s, v, _ = (np.where(standing[:, None], 0.0, value) for value in profile.at(time_BT))
+        x, y, yaw, curvature, along = path.at(s)
+        return Drive(time_BT, x, y, yaw, pitch, roll, heave, direction * v, v * v * curvature, along)
+
+    return replace(at(time_BT), soon=at(time_BT + SOON_S) if config.rolling_share else None)
 
 
 def _speed_profile(

@@ -16,6 +16,8 @@ from lapose_core.world.config import WorldConfig
 from lapose_core.world.flow import FlowGrid
 from lapose_core.world.render_cpu import render, trace_flow
 
+from .flow_fit import assert_flow_fits, cell_centres
+
 HEIGHT, WIDTH, STRIDE = 112, 240, 4
 
 _PARKED = WorldConfig(
@@ -39,19 +41,14 @@ def flow(clips: Clips) -> FlowGrid:
     return trace_flow(clips, HEIGHT, WIDTH, STRIDE)
 
 
-def _cell_centres() -> np.ndarray:
-    x, y = np.meshgrid(np.arange(WIDTH // STRIDE), np.arange(HEIGHT // STRIDE))
-    return ((np.stack([x, y], -1).reshape(-1, 2) + 0.5) * STRIDE).astype(np.float32)
-
-
 def test_the_next_frame_warped_by_the_flow_looks_like_this_one(frames_BTCHW: np.ndarray, flow: FlowGrid):
-    _assert_flow_fits(frames_BTCHW, flow)
+    assert_flow_fits(frames_BTCHW, flow, STRIDE)
 
 
 def test_flow_fits_pictures_through_a_lens_that_bends():
     config = WorldConfig(barrel_share=1.0, barrel=(0.1, 0.2), weather_shares=(1.0, 0.0, 0.0, 0.0))
     clips = sample_clips(np.random.default_rng(3), 8, config, frames=4)
-    _assert_flow_fits(render(clips, HEIGHT, WIDTH), trace_flow(clips, HEIGHT, WIDTH, STRIDE))
+    assert_flow_fits(render(clips, HEIGHT, WIDTH), trace_flow(clips, HEIGHT, WIDTH, STRIDE), STRIDE)
 
 
 @pytest.mark.parametrize("distortion", [-0.2, 0.06])
@@ -74,21 +71,6 @@ def test_a_lens_bends_what_a_pinhole_sees(distortion: float):
     assert np.mean(warped) < 0.3 * np.mean(still)
 
 
-def _assert_flow_fits(frames_BTCHW: np.ndarray, flow: FlowGrid) -> None:
-    def look_up(frame_CHW: np.ndarray, points_N2: np.ndarray) -> np.ndarray:
-        smooth = cv2.GaussianBlur(frame_CHW.transpose(1, 2, 0).astype(np.float32), (0, 0), 1.0)
-        return cv2.remap(smooth, points_N2[None, :, 0] - 0.5, points_N2[None, :, 1] - 0.5, cv2.INTER_LINEAR)[0]
-
-    still, warped = [], []
-    for clip, target_SN2, visible_SN in zip(frames_BTCHW, flow.target_BSN2, flow.visible_BSN, strict=True):
-        for now, later, target, visible in zip(clip[:-1], clip[1:], target_SN2, visible_SN, strict=True):
-            here = look_up(now, _cell_centres()[visible])
-            still.append(np.abs(here - look_up(later, _cell_centres()[visible])).mean())
-            warped.append(np.abs(here - look_up(later, target[visible])).mean())
-    assert np.mean(warped) < 0.3 * np.mean(still)
-    assert np.mean(warped) < 5.0
-
-
 def _principal_points(clips: Clips) -> np.ndarray:
     """(B, T, 2) in pixels."""
     return np.array([WIDTH / 2, HEIGHT / 2]) + WIDTH * clips.cameras_BTC[..., [t.PRINCIPAL_X, t.PRINCIPAL_Y]]
@@ -104,7 +86,7 @@ def test_cameras_differ_in_their_principal_point():
 
 def test_depth_puts_the_ground_at_height_zero(clips: Clips, flow: FlowGrid):
     focal = WIDTH * clips.cameras_BTC[:, :, None, t.FOCAL]
-    centres = _cell_centres()
+    centres = cell_centres(HEIGHT, WIDTH, STRIDE)
     principal = _principal_points(clips)[:, :, None]
     x, y = (centres[:, 0] - principal[..., 0]) / focal, (centres[:, 1] - principal[..., 1]) / focal
     ray = np.stack([x, y, np.ones_like(x)], -1) * np.where(np.isfinite(flow.depth_BTN), flow.depth_BTN, 0)[..., None]
@@ -121,7 +103,7 @@ def test_sky_moves_by_rotation_alone(clips: Clips, flow: FlowGrid):
     for b, s, n in np.argwhere(sky)[::97]:
         focal = WIDTH * clips.cameras_BTC[b, s, t.FOCAL]
         centre = _principal_points(clips)[b, s]
-        ray = np.append((_cell_centres()[n] - centre) / focal, 1.0)
+        ray = np.append((cell_centres(HEIGHT, WIDTH, STRIDE)[n] - centre) / focal, 1.0)
         turned = clips.motions_BS44[b, s, :3, :3].T @ ray
         np.testing.assert_allclose(flow.target_BSN2[b, s, n], turned[:2] / turned[2] * focal + centre, atol=0.02)
 
@@ -129,7 +111,8 @@ def test_sky_moves_by_rotation_alone(clips: Clips, flow: FlowGrid):
 def test_a_parked_camera_sees_no_flow_but_that_of_others():
     clips = sample_clips(np.random.default_rng(0), 2, _PARKED, frames=2)
     grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
-    np.testing.assert_allclose(grid.target_BSN2, np.broadcast_to(_cell_centres(), grid.target_BSN2.shape), atol=1e-2)
+    centres = np.broadcast_to(cell_centres(HEIGHT, WIDTH, STRIDE), grid.target_BSN2.shape)
+    np.testing.assert_allclose(grid.target_BSN2, centres, atol=1e-2)
     frames = render(clips, HEIGHT, WIDTH)
     assert np.abs(frames[:, 0].astype(int) - frames[:, 1]).mean() < 0.1
 
@@ -139,11 +122,11 @@ def test_traffic_carries_its_points_along():
     clips = sample_clips(np.random.default_rng(1), 6, config, frames=2)
     clips.cameras_BTC[..., t.SHADOW_COUNT] = 0  # shadows move over ground that does not
     grid = trace_flow(clips, HEIGHT, WIDTH, STRIDE)
-    moved = np.linalg.norm(grid.target_BSN2 - _cell_centres(), axis=-1) > 0.5
+    moved = np.linalg.norm(grid.target_BSN2 - cell_centres(HEIGHT, WIDTH, STRIDE), axis=-1) > 0.5
     assert moved.any()
     frames = render(clips, HEIGHT, WIDTH).astype(int)
     change = np.abs(frames[:, 1] - frames[:, 0]).max(1)
-    centres = _cell_centres().astype(int)
+    centres = cell_centres(HEIGHT, WIDTH, STRIDE).astype(int)
     assert change[:, centres[:, 1], centres[:, 0]][(~moved & grid.visible_BSN)[:, 0]].mean() < 1.0
 
 

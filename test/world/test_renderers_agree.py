@@ -36,8 +36,9 @@ np.savez(sys.argv[1], frames=frames.numpy(), **{{name: value.numpy() for name, v
 def few_clips() -> Clips:
     # A seed with all kinds of weather, and a motorway.
     config = WorldConfig(
-        bonnet_share=0.3, max_boxes=12, place_shares=(0.3, 0.2, 0.0, 0.5), weather_shares=(0.4, 0.1, 0.25, 0.25)
-    )
+        bonnet_share=0.3, max_boxes=12, place_shares=(0.3, 0.2, 0.0, 0.5), weather_shares=(0.4, 0.1, 0.25, 0.25),
+        slope_share=0.5, rolling_share=0.5,
+    )  # fmt: skip
     clips = sample_clips(np.random.default_rng(15), 4, config, frames=2)
     for clip, distortion in ((0, -0.3), (1, 0.1)):
         clips.cameras_BTC[clip, :, t.DISTORTION] = distortion
@@ -61,6 +62,8 @@ def test_all_kinds_of_weather_are_compared():
     for column in (t.CAST, t.GLARE, t.HEADLIGHT, t.LAMPS, t.WET, t.STREAKS, t.DROPS, t.NOISE, t.OTHER_ROAD, t.HATCHED):
         assert (looks[:, column] != 0).any(), column
     assert few_clips().cameras_BTC[..., t.SHADOW_COUNT].max() > 0
+    for some in (looks[:, t.HILL_HALF] > 0, np.abs(few_clips().cameras_BTC[:, 0, t.SHIFT :]).max(1) > 0):
+        assert some.any() and not some.all()
 
 
 def test_same_picture(interpreted: dict[str, np.ndarray]):
