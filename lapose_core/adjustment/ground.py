@@ -33,8 +33,9 @@ _FEWEST, _ENOUGH = 40, 3000.0
 _AGREE, _GRADUALLY = 0.2, 0.03
 #: Standard deviation of the height that is found, its logarithm.
 _FOUND = 0.04
-#: The head's scale, its logarithm: mostly off by so much, at times by far more (Student's t of one degree of freedom).
-_HEAD = 0.06
+#: The head's scale, its logarithm: off by so much, or, in so many windows, by anything: real roads are at times unlike
+#: those it was trained on, and then it is not near the truth either.
+_HEAD, _LOST = 0.07, 0.3
 #: Camera heights to believe in, metres: behind the windscreens of cars, as in the rendered world; now and then a lorry.
 _CARS, _LORRIES = (1.2, 1.6, 1.9), (2.1, 2.4)
 #: Corrections of the scale's logarithm to choose from.
@@ -88,7 +89,8 @@ def correct_scale(ground: Ground | None, camera: KnownCamera) -> tuple[float, fl
         ground: seen with the head's scale.
         camera: its height above the road, or what the drive has told of it.
     """
-    log_likelihood_K = -np.log1p((_CORRECTIONS / _HEAD) ** 2)
+    near_K = np.exp(-0.5 * (_CORRECTIONS / _HEAD) ** 2) / (_HEAD * math.sqrt(2 * math.pi))
+    log_likelihood_K = np.log((1 - _LOST) * near_K + _LOST / np.ptp(_CORRECTIONS))
     if ground is not None:
         log_heights_H, probability_H = _believed_heights(camera)
         off_KH = (ground.log_height + _CORRECTIONS[:, None] - log_heights_H) / _FOUND

@@ -20,6 +20,8 @@ from lapose_core.runtime.view import SLOPE, TILE, View, tile_means
 _SLOWEST = 0.045
 #: And no step is longer, in camera heights: about 2 cm, however rarely frames come.
 _LONGEST_STEP = 0.014
+#: Nothing is told of creeping that is known so many limits badly: 0.2 m/s would have shown through less.
+_UNSURE = 2.0
 #: Shares of the limits beyond which one part of the ground speaks of creeping by itself: the lowest, the rest.
 _CREEPING = np.array([0.6, 0.9])
 #: Focal length in widths of the view: between those of usual lenses. It only scales the two limits.
@@ -73,7 +75,7 @@ def judge_stillness(previous: View, current: View, interval_s: float) -> Stillne
     trembling_2, trembling_doubt_2 = np.abs(common_4[2:]), 2 * deviation_4[2:]
     limit = min(_SLOWEST * interval_s, _LONGEST_STEP)
     # The ground near us and that farther away, each by itself.
-    if doubt >= limit or np.any(np.abs(common_4[:2]) > np.maximum(limit * _CREEPING, 3.5 * deviation_4[:2])):
+    if doubt >= _UNSURE * limit or np.any(np.abs(common_4[:2]) > np.maximum(limit * _CREEPING, 3.5 * deviation_4[:2])):
         return Stillness.MOVING
     most_tell = asked_N.mean() >= _LEAST_ASKED and unmoved_N[asked_N].mean() >= _LEAST_STILL
     if most_tell and creeping + doubt < limit and np.all(trembling_2 + trembling_doubt_2 < _TREMBLING):
