@@ -40,6 +40,8 @@ CONDITIONS: Mapping[str, WorldConfig] = MappingProxyType(
         "reversing": replace(_CLEAR, reversing_share=1.0),
         "shaking": replace(_CLEAR, shake_share=1.0),
         "barrel": replace(_CLEAR, barrel_share=1.0),
+        "hills": replace(_CLEAR, slope_share=1.0),
+        "rolling_shutter": replace(_CLEAR, rolling_share=1.0),
     }
 )
 
