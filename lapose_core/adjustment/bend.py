@@ -46,22 +46,40 @@ _LINES_SHARE = 0.2
 
 
 def ask_bend(decoded: DecodedMotions, found: Correspondences, config: ModelConfig, camera: KnownCamera) -> CameraWord:
-    """What a window says of its camera: the head's guess, and more of the focal length and the optical axis in a bend.
+    """What a window says of its camera: the head's guess, and in a bend more of what is not known.
 
     Args:
         decoded: the head's motions of S steps.
         found: their matches.
         config: the model's.
-        camera: what is known of it; not its focal length.
+        camera: what is known of it.
     """
     usual = focal_through(USUAL_FOV_X, config)
     word = CameraWord(math.log(focal_of(decoded, config) / usual))
     if turn_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) < _TELLING_TURN:
         return word
     decoded = replace(decoded, variance_S6=decoded.variance_S6 * _UNSURE_OF_TURNS)
-    fit, focal = None, usual * math.exp(camera.learned.log_focal(word))
-    believed = 0.0 if camera.axis is not None else camera.learned.axis_across(word)[0]
-    found = found.moved(believed * config.image_width)
+    axis = 0.0 if camera.axis is not None else camera.learned.axis_across(word)[0]
+    found = found.moved(axis * config.image_width)
+    if camera.focal is None:
+        focal, seen, fit, information = _ask_focal(
+            decoded, found, config, usual * math.exp(camera.learned.log_focal(word))
+        )
+        word = replace(word, depths=math.log(focal / usual), information=information)
+    else:
+        seen = seen_through(decoded, camera.focal, config)
+        fit = fit_head(seen, found, config, _FIXED)
+    if camera.axis is None:
+        step, information = _ask_axis(seen, found, config, fit)
+        word = replace(word, axis=axis + step, axis_information=information)
+    return word
+
+
+def _ask_focal(
+    decoded: DecodedMotions, found: Correspondences, config: ModelConfig, focal: float
+) -> tuple[float, DecodedMotions, EpipolarFit, float]:
+    """The focal length by depths, from one believed; motions and fit near it; one over its logarithm's variance."""
+    fit, information = None, 0.0
     for reach in _REACHES:
         seen = seen_through(decoded, focal, config)
         length_S, fit = reach_of(seen), fit_head(seen, found, config, _FIXED, fit)
@@ -69,9 +87,14 @@ def ask_bend(decoded: DecodedMotions, found: Correspondences, config: ModelConfi
         step, information = _find_lowest(*costs, reach)
         fit = fit.through(step)
         focal = fit.focal
-    word = replace(word, depths=math.log(focal / usual), information=information)
-    if camera.axis is not None:
-        return word
+    return focal, seen, fit, information
+
+
+def _ask_axis(
+    seen: DecodedMotions, found: Correspondences, config: ModelConfig, fit: EpipolarFit
+) -> tuple[float, float]:
+    """How far right of where it is believed the optical axis is, by depths and lines; one over its variance."""
+    length_S = reach_of(seen)
 
     def cost(aside: float) -> float:
         pixels = aside * config.image_width
@@ -79,9 +102,7 @@ def ask_bend(decoded: DecodedMotions, found: Correspondences, config: ModelConfi
         there = fit_head(seen, moved, config, _FIXED, fit.beside(pixels / fit.focal))
         return compare_depths(moved, there, length_S) + _LINES_SHARE * distance_to_lines(moved, there)
 
-    costs = (cost(aside) for aside in (-_AXIS_REACH, 0.0, _AXIS_REACH))
-    step, information = _find_axis(*costs)
-    return replace(word, axis=believed + step, axis_information=information)
+    return _find_axis(cost(-_AXIS_REACH), cost(0.0), cost(_AXIS_REACH))
 
 
 def compare_depths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray) -> float:

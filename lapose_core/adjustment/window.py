@@ -76,20 +76,21 @@ def _fit(
 ) -> tuple[EpipolarFit, DecodedMotions, Correspondences, CameraWord | None]:
     """What fits; the head's motions and the matches as seen through that camera; what the window says of the camera.
 
-    The latter is None where the focal length is known.
+    The latter is None where nothing of it is asked.
     """
-    if camera.focal is not None:
+    if camera.focal is not None and camera.axis is not None:
         seen = seen_through(decoded, camera.focal, config)
         return fit_head(seen, found, config, _KNOWN), seen, found, None
-    word, doubt = ask_bend(decoded, found, config, camera), CameraDoubt()
-    if camera.axis is not None:
-        doubt = replace(doubt, axis=_KNOWN.axis)
-    else:
+    word = ask_bend(decoded, found, config, camera)
+    focal, focal_doubt, axis_doubt = camera.focal, _KNOWN.focal, _KNOWN.axis
+    if focal is None:
+        focal = focal_through(USUAL_FOV_X, config) * math.exp(camera.learned.log_focal(word))
+        focal_doubt = CameraDoubt.focal
+    if camera.axis is None:
         axis, deviation = camera.learned.axis_across(word)
-        found, doubt = found.moved(axis * config.image_width), replace(doubt, axis=(deviation, doubt.axis[1]))
-    focal = focal_through(USUAL_FOV_X, config) * math.exp(camera.learned.log_focal(word))
+        found, axis_doubt = found.moved(axis * config.image_width), (deviation, CameraDoubt.axis[1])
     seen = seen_through(decoded, focal, config)
-    return fit_head(seen, found, config, doubt), seen, found, word
+    return fit_head(seen, found, config, CameraDoubt(focal_doubt, axis_doubt)), seen, found, word
 
 
 def _learn(
@@ -102,7 +103,10 @@ def _learn(
     # What a window that still fills says of a bend is mostly wrong.
     if len(length_S) >= config.clip_length - 1:
         learned = learned.with_word(word)
-    return learned if ground is None else learned.with_height(ground.log_height, ground.agreed)
+    # The scale of a camera that is told is better without.
+    if ground is None or camera.focal is not None:
+        return learned
+    return learned.with_height(ground.log_height, ground.agreed)
 
 
 def _variances(fit: EpipolarFit, reach_S: np.ndarray, log_deviation_S: np.ndarray) -> np.ndarray:

@@ -127,9 +127,10 @@ def test_a_bend_tells_a_focal_length_that_the_head_has_wrong(off: float, turn: f
     assert np.mean(left) < 0.5 * abs(off)
 
 
+@pytest.mark.parametrize("focal", [None, 400.0])
 @pytest.mark.parametrize("off_px", [-9.0, 9.0])
-def test_bends_tell_where_the_optical_axis_meets_the_picture(off_px: float) -> None:
-    camera, tilted = KnownCamera(), []
+def test_bends_tell_where_the_optical_axis_meets_the_picture(off_px: float, focal: float | None) -> None:
+    camera, tilted = KnownCamera(focal), []
     for seed in range(30):
         seen = drive(seed, axis_px=(off_px, 0.0), turning=0.06)
         adjusted = adjust_window(seen.guess, seen.matches_S2NC, CONFIG, camera)
