@@ -61,28 +61,28 @@ def ask_bend(decoded: DecodedMotions, found: Correspondences, config: ModelConfi
     decoded = replace(decoded, variance_S6=decoded.variance_S6 * _UNSURE_OF_TURNS)
     axis = 0.0 if camera.axis is not None else camera.learned.axis_across(word)[0]
     found = found.moved(axis * config.image_width)
+    half = found.half(config)
     if camera.focal is None:
-        focal, seen, fit, information = _ask_focal(
-            decoded, found, config, usual * math.exp(camera.learned.log_focal(word))
-        )
+        believed = usual * math.exp(camera.learned.log_focal(word))
+        focal, seen, fit, information = _ask_focal(decoded, found, half, config, believed)
         word = replace(word, depths=math.log(focal / usual), information=information)
     else:
         seen = seen_through(decoded, camera.focal, config)
-        fit = fit_head(seen, found, config, _FIXED)
+        fit = fit_head(seen, half, config, _FIXED)
     if camera.axis is None:
-        step, information = _ask_axis(seen, found, config, fit)
+        step, information = _ask_axis(seen, found, half, config, fit)
         word = replace(word, axis=axis + step, axis_information=information)
     return word
 
 
 def _ask_focal(
-    decoded: DecodedMotions, found: Correspondences, config: ModelConfig, focal: float
+    decoded: DecodedMotions, found: Correspondences, half: Correspondences, config: ModelConfig, focal: float
 ) -> tuple[float, DecodedMotions, EpipolarFit, float]:
     """The focal length by depths, from one believed; motions and fit near it; one over its logarithm's variance."""
     fit, information = None, 0.0
     for reach in _REACHES:
         seen = seen_through(decoded, focal, config)
-        length_S, fit = reach_of(seen), fit_head(seen, found, config, _FIXED, fit)
+        length_S, fit = reach_of(seen), fit_head(seen, half, config, _FIXED, fit)
         costs = (compare_depths(found, fit.through(step), length_S) for step in (-reach, 0.0, reach))
         step, information = _find_lowest(*costs, reach)
         fit = fit.through(step)
@@ -91,7 +91,7 @@ def _ask_focal(
 
 
 def _ask_axis(
-    seen: DecodedMotions, found: Correspondences, config: ModelConfig, fit: EpipolarFit
+    seen: DecodedMotions, found: Correspondences, half: Correspondences, config: ModelConfig, fit: EpipolarFit
 ) -> tuple[float, float]:
     """How far right of where it is believed the optical axis is, by depths and lines; one over its variance."""
     length_S = reach_of(seen)
@@ -99,7 +99,7 @@ def _ask_axis(
     def cost(aside: float) -> float:
         pixels = aside * config.image_width
         moved = found.moved(pixels)
-        there = fit_head(seen, moved, config, _FIXED, fit.beside(pixels / fit.focal))
+        there = fit_head(seen, half.moved(pixels), config, _FIXED, fit.beside(pixels / fit.focal))
         return compare_depths(moved, there, length_S) + _LINES_SHARE * distance_to_lines(moved, there)
 
     return _find_axis(cost(-_AXIS_REACH), cost(0.0), cost(_AXIS_REACH))
@@ -122,7 +122,7 @@ def compare_depths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarra
 
 def _find_lowest(below: float, here: float, above: float, reach: float) -> tuple[float, float]:
     """The step to where a cost is lowest, by the cost here and so far on either side, and one over its variance."""
-    bend, slope = (above + below - 2 * here) / 2 / reach**2, (above - below) / (2 * reach)
+    bend, slope = _parabola(below, here, above, reach)
     farthest = _FARTHEST * reach
     if bend <= _LEAST_BEND:
         return -math.copysign(farthest, slope), 0.0
@@ -131,6 +131,11 @@ def _find_lowest(below: float, here: float, above: float, reach: float) -> tuple
 
 def _find_axis(below: float, here: float, above: float) -> tuple[float, float]:
     """The same of the optical axis, for which a slope alone says something too."""
-    bend, slope = (above + below - 2 * here) / 2 / _AXIS_REACH**2, (above - below) / (2 * _AXIS_REACH)
+    bend, slope = _parabola(below, here, above, _AXIS_REACH)
     bend = max(bend, _LEAST_AXIS_BEND)
     return min(max(-0.5 * slope / bend, -_FARTHEST_AXIS), _FARTHEST_AXIS), bend
+
+
+def _parabola(below: float, here: float, above: float, reach: float) -> tuple[float, float]:
+    """Half the second derivative and the first of the parabola through three costs, `reach` apart."""
+    return (above + below - 2 * here) / 2 / reach**2, (above - below) / (2 * reach)

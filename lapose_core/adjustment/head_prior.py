@@ -22,10 +22,10 @@ def fit_head(
     doubt: CameraDoubt,
     start: EpipolarFit | None = None,
 ) -> EpipolarFit:
-    """Fit the head's motions, as they are seen through a camera, to every other match.
+    """Fit the head's motions, as they are seen through a camera, to matches.
 
     Args:
-        seen, found: of the same S steps.
+        seen, found: of the same S steps; of the matches half are enough (`Correspondences.half`).
         config: the model's.
         doubt: how well that camera is known.
         start: from where to go on; by default from the head's motions.
@@ -33,7 +33,7 @@ def fit_head(
     reach_S = reach_of(seen)
     length_S = np.maximum(np.linalg.norm(seen.translation_S3, axis=-1), 1e-6)
     return fit_epipolar(
-        found.half(config),
+        found,
         make_pose(seen.translation_S3, seen.quaternion_S4)[:, :3, :3],
         seen.translation_S3 / length_S[:, None],
         seen.variance_S6 / along_translation(reach_S**2),

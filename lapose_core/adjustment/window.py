@@ -80,7 +80,7 @@ def _fit(
     """
     if camera.focal is not None and camera.axis is not None:
         seen = seen_through(decoded, camera.focal, config)
-        return fit_head(seen, found, config, _KNOWN), seen, found, None
+        return fit_head(seen, found.half(config), config, _KNOWN), seen, found, None
     word = ask_bend(decoded, found, config, camera)
     focal, focal_doubt, axis_doubt = camera.focal, _KNOWN.focal, _KNOWN.axis
     if focal is None:
@@ -90,7 +90,8 @@ def _fit(
         axis, deviation = camera.learned.axis_across(word)
         found, axis_doubt = found.moved(axis * config.image_width), (deviation, CameraDoubt.axis[1])
     seen = seen_through(decoded, focal, config)
-    return fit_head(seen, found, config, CameraDoubt(focal_doubt, axis_doubt)), seen, found, word
+    fit = fit_head(seen, found.half(config), config, CameraDoubt(focal_doubt, axis_doubt))
+    return fit, seen, found, word
 
 
 def _learn(
