@@ -9,6 +9,8 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 DEBIAN_FRONTEND=noninteractiv
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
+# numba, for which rosdep has no key on Ubuntu 24.04.
+RUN pip install "numba>=0.60"
 # torch brings CUDA with it; safetensors holds the weights; nvidia-ml-py tells the memory to /diagnostics. In a folder of
 # their own: torch wants a newer setuptools than Ubuntu's, which pip cannot replace and colcon has to go on using.
 RUN pip install --target /opt/torch torch safetensors nvidia-ml-py
@@ -22,6 +24,9 @@ RUN apt-get update && rosdep update --rosdistro "$ROS_DISTRO" && \
 
 COPY . src/lapose
 RUN . "/opt/ros/$ROS_DISTRO/setup.sh" && colcon build --packages-select lapose --cmake-args -DBUILD_TESTING=OFF
+# Compile what a container would otherwise compile at each start.
+RUN . install/setup.sh && \
+    python3 -c "from lapose_core.models import find_model as f; from lapose_core.runtime.backends.open import open_backend as o; o(f(), 'onnxruntime')"
 
 COPY <<'SCRIPT' /entrypoint.sh
 #!/bin/sh

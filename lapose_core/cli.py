@@ -155,7 +155,6 @@ def evaluate(
         _check_writable(json)
     names = source or []
     if conditions:
-        _need("numba", "world")
         from lapose_core.evaluation.conditions import evaluate_conditions
         from lapose_core.world.conditions import check_condition
 
@@ -188,7 +187,6 @@ def calibrate(
     quiet: QuietOption = False,
 ) -> None:
     """Make the model's variances honest: fits a few factors on rendered clips, writes MODEL/calibration.json."""
-    _need("numba", "world")
     from lapose_core.calibration.calibrate import calibrate as calibrate_model
     from lapose_core.models import find_model
 
@@ -352,7 +350,6 @@ def world_preview(
     ] = False,
 ) -> None:
     """Draw a contact sheet of random clips."""
-    _need("numba", "world")
     from lapose_core.world.preview import write_conditions_sheet, write_contact_sheet
 
     if conditions:
@@ -373,7 +370,6 @@ def world_bag(
     raw: Annotated[bool, typer.Option("--raw", help="sensor_msgs/Image instead of JPEG.")] = False,
 ) -> None:
     """Record a rendered drive as an MCAP bag: images, camera_info, true poses and tf."""
-    _need("numba", "world")
     from lapose_core.world.bag import write_drive_bag
 
     write_drive_bag(output, seconds=seconds, rate_hz=rate, width=width, height=height, seed=seed, compressed=not raw)
@@ -381,7 +377,7 @@ def world_bag(
 
 
 def _need_for_training() -> None:
-    for module in ("torch", "numba", "lightning_fabric", "safetensors"):
+    for module in ("torch", "lightning_fabric", "safetensors"):
         _need(module, "train")
 
 

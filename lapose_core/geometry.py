@@ -50,6 +50,16 @@ def rotation_from_vector(vector: np.ndarray) -> np.ndarray:
     return Rotation.from_rotvec(vector.reshape(-1, 3)).as_matrix().reshape(*vector.shape[:-1], 3, 3)
 
 
+def rotation_vector_of_quaternion(quaternion_xyzw: np.ndarray) -> np.ndarray:
+    """Rotation vectors (N, 3), radians, of quaternions (N, 4)."""
+    return Rotation.from_quat(quaternion_xyzw).as_rotvec()
+
+
+def quaternion_from_vector(vector: np.ndarray) -> np.ndarray:
+    """Unit quaternions (N, 4), x y z w with w >= 0, of rotation vectors (N, 3), radians."""
+    return Rotation.from_rotvec(vector).as_quat(canonical=True)
+
+
 def rotation_angle(pose_or_rotation: np.ndarray) -> np.ndarray:
     """Angle (...) of a rotation, 0 to pi radians; exact for small angles, where the arc cosine of the trace is not."""
     return _rotation(pose_or_rotation).magnitude().reshape(np.shape(pose_or_rotation)[:-2])

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lapose_core.adjustment import loops
 from lapose_core.adjustment.camera import KnownCamera, focal_of, focal_through, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, distance_to_lines
@@ -40,7 +41,7 @@ _LEAST_AXIS_BEND, _FARTHEST_AXIS = (3 * USUAL_AXIS) ** -2, 2 * USUAL_AXIS
 #: So many cells count as one: neighbours err together. Deviations at which cells start to count as outliers.
 _ALIKE, _SCALE = 5.0, 1.0
 #: The same for the ratios of steps: of those in `lengths`, as many as need be.
-_RATIO_SCALES = (4.0, 2.0, 2.0)
+_RATIO_SCALES = np.array([4.0, 2.0, 2.0])
 #: What epipolar lines say of the optical axis counts less than what they say of motions: a lens bends them too.
 _LINES_SHARE = 0.2
 
@@ -111,13 +112,10 @@ def compare_depths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarra
     As if all cells in the picture were as those near their epipolar lines: else a worse fit would have fewer to count.
     """
     sights = sight_twice(found, fit)
-    ratio_J1 = np.exp(sights.log_ratio(np.diff(np.log(length_S))[:, None], _RATIO_SCALES)[0]).astype(np.float32)
-    difference_JN = sights.after_JN - sights.before_JN * ratio_J1
-    nearness_JN = 0.5 * np.maximum(sights.after_JN + sights.before_JN * ratio_J1, 0.0)
-    variance_JN = sights.after_deviation_JN**2 + (sights.before_deviation_JN * ratio_J1) ** 2
-    surprise_JN = difference_JN**2 / (variance_JN + (DIFFERENT * nearness_JN) ** 2)
-    cost_JN = sights.seen_JN * surprise_JN / (1 + surprise_JN / _SCALE**2)
-    return float(cost_JN.sum() / max(sights.seen_JN.sum(), 1) * sights.inside_JN.sum()) / _ALIKE
+    ratio_J = np.exp(sights.log_ratio(np.diff(np.log(length_S)), _RATIO_SCALES)[0])
+    depths = sights.before_JN, sights.after_JN, sights.before_deviation_JN, sights.after_deviation_JN
+    cost = loops.depth_difference(*depths, sights.seen_JN, ratio_J, DIFFERENT, _SCALE)
+    return cost / max(sights.seen_JN.sum(), 1) * sights.inside_JN.sum() / _ALIKE
 
 
 def _find_lowest(below: float, here: float, above: float, reach: float) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from lapose_core.adjustment.learned import NOTHING_LEARNED, LearnedCamera
 from lapose_core.data.preprocess import PrincipalPoint, find_crop
 from lapose_core.data.source import Intrinsics
-from lapose_core.geometry import make_pose, quaternion_of, rotation_from_vector, rotation_vector_of
+from lapose_core.geometry import quaternion_from_vector, rotation_vector_of_quaternion
 from lapose_core.model.config import ModelConfig
 from lapose_core.runtime.backends.backend import DecodedMotions
 
@@ -67,11 +67,11 @@ def seen_through(decoded: DecodedMotions, focal: float, config: ModelConfig) -> 
     """
     longer = focal / focal_of(decoded, config)
     farther = longer**SCALE_BY_FOCAL
-    turn_S3 = rotation_vector_of(make_pose(decoded.translation_S3, decoded.quaternion_S4)) * [1 / longer, 1 / longer, 1]
+    turn_S3 = rotation_vector_of_quaternion(decoded.quaternion_S4) * [1 / longer, 1 / longer, 1]
     translation_S3 = decoded.translation_S3 * [farther / longer, farther / longer, farther]
     return DecodedMotions(
         translation_S3,
-        quaternion_of(rotation_from_vector(turn_S3)),
+        quaternion_from_vector(turn_S3),
         decoded.variance_S6 * np.square([1, 1, farther, 1 / longer, 1 / longer, 1]),
         np.full_like(decoded.fov_x_S, 2 * math.atan(0.5 * config.image_width / focal)),
         float(np.mean(np.linalg.norm(translation_S3, axis=-1))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -61,9 +62,19 @@ class Correspondences:
             np.where(inside_S2M.all(axis=1), np.sqrt(peak_SM), np.float32(0)),
         )
 
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """All of it, as the loops take it."""
+        return self.older_S2M, self.newer_S2M, self.deviation_SM, self.weight_SM
+
+    @property
+    def back(self) -> Correspondences:
+        """The same from the newer frame to the older one."""
+        return replace(self, older_S2M=self.newer_S2M, newer_S2M=self.older_S2M)
+
     def part(self, points: slice, steps: slice = slice(None)) -> Correspondences:
         """Some of the points of some of the steps."""
-        return Correspondences(*(value[steps, ..., points] for value in vars(self).values()))
+        return self._chosen((steps, ..., points))
 
     def moved(self, across: float) -> Correspondences:
         """The same as seen from an optical axis that meets the picture so many pixels farther right."""
@@ -75,13 +86,11 @@ class Correspondences:
         column, row = cells(config.image_width, config.image_height) // QUERY_STRIDE
         white_N = (column + row) % 2 == 0
         white_M = np.concatenate([white_N, ~white_N])
-        return Correspondences(*(np.ascontiguousarray(value[..., white_M]) for value in vars(self).values()))
+        return self._chosen((..., white_M))
 
-    def rays(self, focal: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rays (S, 3, M) with z = 1 of the points in the older and in the newer frame."""
-        ones_S1M = np.ones((len(self.older_S2M), 1, self.older_S2M.shape[2]), np.float32)
-        scale = np.float32(1 / focal)
-        return tuple(np.concatenate([points * scale, ones_S1M], axis=1) for points in (self.older_S2M, self.newer_S2M))
+    def _chosen(self, index: tuple[Any, ...]) -> Correspondences:
+        # The loops are compiled for arrays without gaps.
+        return Correspondences(*(np.ascontiguousarray(value[index]) for value in self.arrays))
 
 
 def _straightened(points_S2M: np.ndarray, config: ModelConfig, distortion: float) -> np.ndarray:

@@ -12,12 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
+from lapose_core.adjustment import loops
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.normal_equations import NormalEquations
 from lapose_core.geometry import rotation_from_vector
 
 #: Deviations at which a match starts to count as an outlier (Geman-McClure), one after the other.
-_SCALES = (3.0, 2.0, 1.5, 1.5)
+_SCALES = np.array([3.0, 2.0, 1.5, 1.5])
 #: Of these, so many of the last for a fit that goes on.
 _AGAIN = 2
 #: So many matches count as one: neighbours err together.
@@ -122,119 +123,28 @@ def fit_epipolar(
         doubt: of focal length and optical axis.
         start: from where to go on; by default from what is believed.
     """
-    belief = _Belief(
-        rotation_S33, direction_S3, variance_S6, np.array([*np.multiply(doubt.axis, width / focal), doubt.focal])
-    )
-    common_3 = np.zeros(3)  # optical axis (x, y) as slopes, logarithm of the focal length over that believed
-    scales = _SCALES
-    if start is not None:
-        rotation_S33, direction_S3, scales = start.rotation_S33, start.seen_S3, _SCALES[-_AGAIN:]
+    deviation_3 = np.array([*np.multiply(doubt.axis, width / focal), doubt.focal])
+    variance_S6 = variance_S6 + np.repeat([_LEAST_TILT**2, _LEAST_TURN**2], 3)
+    rotation_S33 = np.ascontiguousarray(rotation_S33)
+    belief = rotation_S33, direction_S3, variance_S6 * np.repeat([1.0, _ROTATION_SHARE**2], 3), deviation_3
+    if start is None:
+        common_3 = np.zeros(3)  # optical axis (x, y) as slopes, logarithm of the focal length over that believed
+        state, scales = (rotation_S33.copy(), direction_S3.copy(), common_3), _SCALES
+    else:
         common_3 = np.array([*start.axis_2, math.log(start.focal / focal)])
-    for scale in scales:
-        across_S23 = _across(direction_S3)
-        equations = _measured(found, rotation_S33, direction_S3, across_S23, focal * float(np.exp(common_3[2])), scale)
-        equations += belief.equations(rotation_S33, direction_S3, across_S23, common_3)
-        step_S5, common_step_3 = (np.clip(step, -_LONGEST, _LONGEST) for step in equations.solve())
-        common_3 = common_3 + common_step_3
-        rotation_S33 = rotation_S33 @ rotation_from_vector(step_S5[:, :3])
-        direction_S3 = _unit(direction_S3 + (step_S5[:, None, 3:] @ across_S23)[:, 0])
+        state, scales = (start.rotation_S33.copy(), start.seen_S3.copy(), common_3), _SCALES[-_AGAIN:]
+    across_S23, equations_S89 = loops.fit_steps(
+        *found.arrays, *belief, *state, focal, scales, _FREEDOM, 1 / _ALIKE, _LONGEST
+    )
+    rotation_S33, direction_S3, common_3 = state
+    equations = NormalEquations(equations_S89[:, :5, :5], equations_S89[:, :5, 5:8], equations_S89[:, 5:, 5:8].sum(0))
     return EpipolarFit(rotation_S33, direction_S3, common_3[:2], focal * math.exp(common_3[2]), across_S23, equations)
-
-
-@dataclass(frozen=True)
-class _Belief:
-    """What is believed beforehand: see `fit_epipolar`; deviations of what is common."""
-
-    rotation_S33: np.ndarray
-    direction_S3: np.ndarray
-    variance_S6: np.ndarray
-    common_deviation_3: np.ndarray
-
-    def equations(
-        self, rotation_S33: np.ndarray, direction_S3: np.ndarray, across_S23: np.ndarray, common_3: np.ndarray
-    ) -> NormalEquations:
-        turned_S3 = _vee(self.rotation_S33.swapaxes(-1, -2) @ rotation_S33)
-        tilted_S2 = (across_S23 @ (_moved_axis(direction_S3, common_3[:2]) - self.direction_S3)[..., None])[..., 0]
-        off_S5 = np.concatenate([turned_S3, tilted_S2], axis=-1)
-        turn_variance_S3 = (self.variance_S6[:, 3:] + _LEAST_TURN**2) * _ROTATION_SHARE**2
-        tilt_variance_S2 = (across_S23**2 @ self.variance_S6[:, :3, None])[..., 0] + _LEAST_TILT**2
-        variance_S5 = np.concatenate([turn_variance_S3, tilt_variance_S2], axis=-1)
-        # All that is believed of the directions counts once a window: their errors have causes in common.
-        times_5 = np.repeat([1, len(off_S5)], [3, 2])
-        information_S5 = 1 / ((variance_S5 + off_S5**2 / _FREEDOM) * times_5)
-        # Moving the axis moves what is believed about, not what is measured.
-        axis_S53 = _by_axis(direction_S3, across_S23)
-        mixed_S53 = information_S5[..., None] * axis_S53
-        common_information_3 = 1 / self.common_deviation_3**2
-        return NormalEquations(
-            information_S5[:, :, None] * np.eye(5),
-            mixed_S53,
-            (axis_S53.swapaxes(-1, -2) @ mixed_S53).sum(0) + np.diag(common_information_3),
-            information_S5 * off_S5,
-            (mixed_S53 * off_S5[..., None]).sum((0, 1)) + common_3 * common_information_3,
-        )
 
 
 def distance_to_lines(found: Correspondences, fit: EpipolarFit) -> float:
     """The cost of a fit: squared deviations between the points and their epipolar lines, robustly."""
-    older_S3M, newer_S3M = found.rays(fit.focal)
-    essential_S33 = _essential(fit.rotation_S33, fit.seen_S3)
-    plane_S3M, back_S3M = essential_S33 @ newer_S3M, essential_S33.swapaxes(-1, -2) @ older_S3M
-    unit_SM = np.float32(fit.focal) / (np.sqrt(_slope_squared(plane_S3M, back_S3M)) * found.deviation_SM)
-    surprise_SM = (dot(older_S3M, plane_S3M) * unit_SM) ** 2
-    return float((found.weight_SM * surprise_SM / (1 + surprise_SM / _SCALES[-1] ** 2)).sum()) / _ALIKE
-
-
-def _measured(
-    found: Correspondences,
-    rotation_S33: np.ndarray,
-    direction_S3: np.ndarray,
-    across_S23: np.ndarray,
-    focal: float,
-    scale: float,
-) -> NormalEquations:
-    """What the matches say; of what is common they tell the focal length."""
-    older_S3M, newer_S3M = found.rays(focal)
-    essential_S33 = _essential(rotation_S33, direction_S3)
-    plane_S3M = essential_S33 @ newer_S3M  # older . plane = 0
-    back_S3M = essential_S33.swapaxes(-1, -2) @ older_S3M
-    off_SM = dot(older_S3M, plane_S3M)
-    square_SM = _slope_squared(plane_S3M, back_S3M)
-    unit_SM = np.float32(focal) / (np.sqrt(square_SM) * found.deviation_SM)
-
-    jacobian_S6M = np.empty((len(off_SM), 6, off_SM.shape[1]), np.float32)
-    jacobian_S6M[:, :3] = _cross(newer_S3M, back_S3M)
-    turned_S3M = rotation_S33.astype(np.float32) @ newer_S3M
-    jacobian_S6M[:, 3:5] = across_S23.astype(np.float32) @ _cross(turned_S3M, older_S3M)
-    # By the focal length both the plane's distance and its slope change; the latter is as much of the sum.
-    slope_change_SM = (essential_S33[:, None, :2, 2] @ plane_S3M[:, :2] + essential_S33[:, 2:, :2] @ back_S3M[:, :2])[
-        :, 0
-    ]
-    jacobian_S6M[:, 5] = plane_S3M[:, 2] + back_S3M[:, 2] - off_SM * slope_change_SM / square_SM
-    jacobian_S6M *= unit_SM[:, None]
-    off_SM *= unit_SM
-    weight_SM = found.weight_SM / (1 + (off_SM / np.float32(scale)) ** 2) ** 2 / np.float32(_ALIKE)
-    weighted_S6M = jacobian_S6M * weight_SM[:, None]
-    hessian_S66 = (weighted_S6M @ jacobian_S6M.swapaxes(-1, -2)).astype(float)
-    gradient_S6 = (weighted_S6M @ off_SM[..., None])[..., 0].astype(float)
-    by_focal_3 = np.array([0.0, 0.0, 1.0])
-    return NormalEquations(
-        hessian_S66[:, :5, :5],
-        hessian_S66[:, :5, 5:] * by_focal_3,
-        hessian_S66[:, 5, 5].sum() * np.diag(by_focal_3),
-        gradient_S6[:, :5],
-        gradient_S6[:, 5].sum() * by_focal_3,
-    )
-
-
-def _essential(rotation_S33: np.ndarray, direction_S3: np.ndarray) -> np.ndarray:
-    """(S, 3, 3) matrices E with older . E newer = 0."""
-    return _hat(direction_S3.astype(np.float32)) @ rotation_S33.astype(np.float32)
-
-
-def _slope_squared(plane_S3M: np.ndarray, back_S3M: np.ndarray) -> np.ndarray:
-    """(S, M) squared slope of older . E newer over both pictures, never zero: Sampson's denominator."""
-    return dot(plane_S3M[:, :2], plane_S3M[:, :2]) + dot(back_S3M[:, :2], back_S3M[:, :2]) + np.float32(1e-18)
+    total = loops.distance_to_lines(*found.arrays, fit.rotation_S33, fit.seen_S3, fit.focal, _SCALES[-1])
+    return total / _ALIKE
 
 
 def _moved_axis(direction_S3: np.ndarray, axis_2: np.ndarray) -> np.ndarray:
@@ -251,34 +161,5 @@ def _by_axis(direction_S3: np.ndarray, across_S23: np.ndarray) -> np.ndarray:
     return change_S53
 
 
-def _across(direction_S3: np.ndarray) -> np.ndarray:
-    """(S, 2, 3): unit vectors square to each direction and to each other."""
-    least = np.eye(3)[np.abs(direction_S3).argmin(-1)]
-    first = _unit(_cross(direction_S3, least))
-    return np.stack([first, _cross(direction_S3, first)], axis=1)
-
-
 def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-def _hat(vectors_S3: np.ndarray) -> np.ndarray:
-    x, y, z = vectors_S3.T
-    zero = np.zeros_like(x)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
-
-
-def _vee(rotation_S33: np.ndarray) -> np.ndarray:
-    """Rotation vectors (S, 3) of small rotations, to first order."""
-    skew = 0.5 * (rotation_S33 - rotation_S33.swapaxes(-1, -2))
-    return np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=-1)
-
-
-def _cross(a_S3M: np.ndarray, b_S3M: np.ndarray) -> np.ndarray:
-    """Cross products along the second axis; numpy's own is slow."""
-    (ax, ay, az), (bx, by, bz) = a_S3M.swapaxes(0, 1), b_S3M.swapaxes(0, 1)
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
-
-
-def dot(a_SCM: np.ndarray, b_SCM: np.ndarray) -> np.ndarray:
-    return np.einsum("scm,scm->sm", a_SCM, b_SCM)

@@ -63,15 +63,13 @@ def see_ground(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray) -
         length_S: of the steps, metres by what is believed of the scale.
     """
     # Looking back the road grows coarser, as descriptors like it: of the older frame's cells more stand still.
-    newer = found.part(slice(found.weight_SM.shape[-1] // 2, None))
-    older_S3N, ray_S3N = newer.rays(fit.focal)
+    newer = found.part(slice(found.weight_SM.shape[-1] // 2, None)).back
     direction_S3 = (fit.rotation_S33.swapaxes(-1, -2) @ fit.direction_S3[..., None])[..., 0]
-    nearness_SN, deviation_SN, off_SN = inverse_depth(
-        ray_S3N, older_S3N, fit.rotation_S33, fit.seen_S3, newer, fit.focal
-    )
-    below_SN = ray_S3N[:, 1] - (direction_S3[:, 1] / direction_S3[:, 2])[:, None]
+    nearness_SN, deviation_SN, off_SN = inverse_depth(newer, fit.rotation_S33, fit.seen_S3, fit.focal)
+    ray_S2N = newer.older_S2M / np.float32(fit.focal)
+    below_SN = ray_S2N[:, 1] - (direction_S3[:, 1] / direction_S3[:, 2])[:, None]
     flow_SN = np.linalg.norm(newer.newer_S2M - newer.older_S2M, axis=1)
-    road_SN = (below_SN > _BELOW) & (np.abs(ray_S3N[:, 0]) < _BESIDE * below_SN)
+    road_SN = (below_SN > _BELOW) & (np.abs(ray_S2N[:, 0]) < _BESIDE * below_SN)
     road_SN &= (newer.weight_SM > 0) & (off_SN < _OFF_LINE) & (nearness_SN > _TELLING * deviation_SN)
     road_SN &= (flow_SN > _FLOW[0]) & (flow_SN < _FLOW[1])
     if road_SN.sum() < _FEWEST:

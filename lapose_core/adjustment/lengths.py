@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lapose_core.adjustment import loops
 from lapose_core.adjustment.correspondences import Correspondences
-from lapose_core.adjustment.epipolar import EpipolarFit, dot
+from lapose_core.adjustment.epipolar import EpipolarFit
 
 #: What depths differ by beyond their noise, as a share.
 DIFFERENT = 0.03
@@ -20,7 +21,7 @@ _BELIEVED = 0.08
 #: So many cells count as one: neighbours err together.
 _ALIKE = 10.0
 #: Deviations at which cells start to count as outliers, one after the other.
-_SCALES = (6.0, 4.0, 3.0, 2.0, 2.0, 2.0)
+_SCALES = np.array([6.0, 4.0, 3.0, 2.0, 2.0, 2.0])
 #: Deviations by which a point may be off its epipolar line; fewest good cells of a frame.
 _OFF_LINE, _FEWEST = 3.0, 20
 #: A direction is the wrong way round where so few of the points lie ahead of the camera.
@@ -31,8 +32,7 @@ _TELLING = 4.0
 
 def facing(found: Correspondences, fit: EpipolarFit) -> np.ndarray:
     """(S,) 1, or -1 where the points say that the vehicle goes the other way: epipolar planes are the same for both."""
-    older_S3M, newer_S3M = found.rays(fit.focal)
-    inverse_SM, deviation_SM, off_SM = inverse_depth(older_S3M, newer_S3M, *_to_newer(fit), found, fit.focal)
+    inverse_SM, deviation_SM, off_SM = inverse_depth(found, *_to_newer(fit), fit.focal)
     tells_SM = (off_SM < _OFF_LINE) & (found.weight_SM > 0) & (np.abs(inverse_SM) > _TELLING * deviation_SM)
     count_S = tells_SM.sum(-1)
     ahead_S = (tells_SM & (inverse_SM > 0)).sum(-1) / np.maximum(count_S, 1)
@@ -61,39 +61,22 @@ class Sights:
     def good_JN(self) -> np.ndarray:
         return self.seen_JN & (self.before_JN > 0) & (self.after_JN > 0)
 
-    def log_ratio(self, expected_J1: np.ndarray, scales: tuple[float, ...] = _SCALES) -> tuple[np.ndarray, np.ndarray]:
-        """(J, 1) logarithm of how long the step after is over that before, robustly; starts from what is expected.
+    def log_ratio(self, expected_J: np.ndarray, scales: np.ndarray = _SCALES) -> tuple[np.ndarray, np.ndarray]:
+        """(J,) logarithm of how long the step after is over that before, robustly; starts from what is expected.
 
-        And the inverse (J, 1) of its variance if all cells were independent.
+        And the inverse (J,) of its variance if all cells were independent.
         """
-        good_JN = self.good_JN
-        before_JN, after_JN = np.where(good_JN, self.before_JN, 1.0), np.where(good_JN, self.after_JN, 1.0)
-        # Noise by what both sightings together say of the depth: by each one's own, the nearer of the two would win.
-        ratio_JN, half_J1 = np.log(after_JN / before_JN), np.exp(0.5 * expected_J1)
-        nearness_JN = np.sqrt(before_JN * after_JN)
-        variance_JN = (self.before_deviation_JN * half_J1 / nearness_JN) ** 2
-        variance_JN += (self.after_deviation_JN / half_J1 / nearness_JN) ** 2 + DIFFERENT**2
-        for scale in scales:
-            surprise_JN = (ratio_JN - expected_J1) ** 2 / variance_JN
-            weight_JN = good_JN / variance_JN / (1 + surprise_JN / scale**2) ** 2
-            total_J1 = np.maximum(weight_JN.sum(-1, keepdims=True), 1e-9)
-            expected_J1 = (weight_JN * ratio_JN).sum(-1, keepdims=True) / total_J1
-        return expected_J1, total_J1
+        depths = self.before_JN, self.after_JN, self.before_deviation_JN, self.after_deviation_JN
+        return loops.log_ratio(*depths, self.good_JN, expected_J, DIFFERENT, scales)
 
 
 def sight_twice(found: Correspondences, fit: EpipolarFit) -> Sights:
     """The cells between the S steps of a fit, J = S - 1."""
     cells = found.weight_SM.shape[-1] // 2
-    older_S3M, newer_S3M = found.rays(fit.focal)
-    before, after = found.part(slice(cells, None), slice(-1)), found.part(slice(cells), slice(1, None))
-    back = (fit.rotation_S33[:-1], fit.seen_S3[:-1])
+    before, after = found.part(slice(cells, None), slice(-1)).back, found.part(slice(cells), slice(1, None))
     forth = tuple(value[1:] for value in _to_newer(fit))
-    nearness_b, deviation_b, off_b = inverse_depth(
-        newer_S3M[:-1, :, cells:], older_S3M[:-1, :, cells:], *back, before, fit.focal
-    )
-    nearness_a, deviation_a, off_a = inverse_depth(
-        older_S3M[1:, :, :cells], newer_S3M[1:, :, :cells], *forth, after, fit.focal
-    )
+    nearness_b, deviation_b, off_b = inverse_depth(before, fit.rotation_S33[:-1], fit.seen_S3[:-1], fit.focal)
+    nearness_a, deviation_a, off_a = inverse_depth(after, *forth, fit.focal)
     inside = (before.weight_SM > 0) & (after.weight_SM > 0)
     seen = inside & (off_b < _OFF_LINE) & (off_a < _OFF_LINE)
     return Sights(nearness_b, nearness_a, deviation_b, deviation_a, inside, seen)
@@ -107,46 +90,32 @@ def chain_lengths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray
         length_S: the head's, metres, positive.
     """
     believed_S, sights = np.log(length_S), sight_twice(found, fit)
-    expected_J1, total_J1 = sights.log_ratio(np.diff(believed_S)[:, None])
-    told_J = np.where(sights.good_JN.sum(-1) >= _FEWEST, total_J1[:, 0] / _ALIKE, 0.0)
+    expected_J, total_J = sights.log_ratio(np.diff(believed_S))
+    told_J = np.where(sights.good_JN.sum(-1) >= _FEWEST, total_J / _ALIKE, 0.0)
     steps = len(length_S)
     difference_JS = np.diff(np.eye(steps), axis=0)
     information_SS = np.eye(steps) / _BELIEVED**2 + (difference_JS.T * told_J) @ difference_JS
-    logarithm_S = np.linalg.solve(
-        information_SS, believed_S / _BELIEVED**2 + difference_JS.T @ (told_J * expected_J1[:, 0])
-    )
+    logarithm_S = np.linalg.solve(information_SS, believed_S / _BELIEVED**2 + difference_JS.T @ (told_J * expected_J))
     return np.exp(logarithm_S), np.sqrt(np.diagonal(np.linalg.inv(information_SS)))
 
 
 def _to_newer(fit: EpipolarFit) -> tuple[np.ndarray, np.ndarray]:
     """Rotation and direction that carry points of each step's older frame into its newer one."""
-    rotation_S33 = fit.rotation_S33.swapaxes(-1, -2)
+    rotation_S33 = np.ascontiguousarray(fit.rotation_S33.swapaxes(-1, -2))
     return rotation_S33, -(rotation_S33 @ fit.seen_S3[..., None])[..., 0]
 
 
 def inverse_depth(
-    ray_S3M: np.ndarray,
-    other_S3M: np.ndarray,
-    rotation_S33: np.ndarray,
-    shift_S3: np.ndarray,
-    found: Correspondences,
-    focal: float,
+    found: Correspondences, rotation_S33: np.ndarray, shift_S3: np.ndarray, focal: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Step lengths by depth of points, the deviation of that, and how far the points are off their epipolar lines.
+    """Step lengths by depth (S, M) of points, the deviation of that, and how far they are off their epipolar lines.
 
     Args:
-        ray_S3M: of the points in the frame whose depths these are, and `other_S3M` in the other frame.
-        rotation_S33, shift_S3: carry points of the first into the other, their depths in lengths of the shift.
-        found: deviations of the points.
+        found: the points; their depths in the older frame (`Correspondences.back` for those in the newer one).
+        rotation_S33, shift_S3: carry points of that frame into the other, their depths in lengths of the shift.
+        focal: pixels.
     """
-    rotation_S33, shift_S3 = rotation_S33.astype(np.float32), shift_S3.astype(np.float32)
-    turned_S3M = rotation_S33 @ ray_S3M
-    parallax_S2M = other_S3M[:, :2] * shift_S3[:, 2:, None] - shift_S3[:, :2, None]
-    off_S2M = turned_S3M[:, :2] - other_S3M[:, :2] * turned_S3M[:, 2:]
-    square_SM = dot(parallax_S2M, parallax_S2M) + np.float32(1e-12)
-    inverse_SM = dot(parallax_S2M, off_S2M) / square_SM
-    off_S2M -= inverse_SM[:, None] * parallax_S2M
-    beside_SM = np.sqrt(dot(off_S2M, off_S2M))
-    ahead_SM = np.maximum(turned_S3M[:, 2] + inverse_SM * shift_S3[:, 2:], np.float32(0.2))
-    noise_SM = found.deviation_SM * ahead_SM / np.float32(focal)
-    return inverse_SM, noise_SM / np.sqrt(square_SM), beside_SM / noise_SM
+    shape = found.weight_SM.shape
+    told = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    loops.find_depths(*found.arrays, rotation_S33, shift_S3, focal, *told)
+    return told

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """Second and first derivatives of a cost, by the S steps' own unknowns and by those in common.
-
-    Sums of costs are sums of these.
-    """
+    """Second derivatives of a cost, by the S steps' own unknowns and by those in common."""
 
     own_S55: np.ndarray
     mixed_S53: np.ndarray
     common_33: np.ndarray
-    own_gradient_S5: np.ndarray
-    common_gradient_3: np.ndarray
-
-    def __add__(self, other: NormalEquations) -> NormalEquations:
-        return NormalEquations(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
-
-    def solve(self) -> tuple[np.ndarray, np.ndarray]:
-        """The step (S, 5) and (3,) to the minimum. The steps' own unknowns are eliminated: three remain."""
-        gradient_S51 = self.own_gradient_S5[..., None]
-        carried_S53, alone_S51 = np.split(
-            np.linalg.solve(self.own_S55, np.concatenate([self.mixed_S53, gradient_S51], axis=-1)), [3], axis=-1
-        )
-        gradient_3 = self.common_gradient_3 - (self.mixed_S53 * alone_S51).sum((0, 1))
-        common_3 = -np.linalg.solve(self._reduced(carried_S53), gradient_3)
-        return -(alone_S51[..., 0] + carried_S53 @ common_3), common_3
 
     def by_last(self) -> tuple[np.ndarray, np.ndarray]:
         """How the minimum over all other unknowns follows the last common one: (S, 5) the own ones, (2,) the common."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from lapose_core.adjustment.bend import ask_bend
 from lapose_core.adjustment.camera import SCALE_BY_FOCAL, KnownCamera, focal_of, focal_through, seen_through
-from lapose_core.adjustment.correspondences import Correspondences
+from lapose_core.adjustment.correspondences import Correspondences, cells
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit
 from lapose_core.adjustment.ground import Ground, correct_scale, see_ground
 from lapose_core.adjustment.head_prior import SHORTEST_STEP, along_translation, fit_head, reach_of
@@ -26,6 +28,8 @@ _KNOWN = CameraDoubt(focal=0.003, axis=(0.002, 0.002))
 #: Metres: a window of shorter steps looks at one and the same thing, and teaches nothing of the camera.
 _TEACHING_STEP = 0.1
 _UNKNOWN = KnownCamera()
+#: From disk the loops take less.
+_LONG_S = 2.0
 
 
 def adjust_window(
@@ -69,6 +73,24 @@ def adjust_window(
         scale_deviation,
         learned,
     )
+
+
+def compile_loops(config: ModelConfig, report: Callable[[str], None]) -> None:
+    """Have the loops compiled before the first frame: in seconds once on a machine, from disk after that.
+
+    `report` is told where it took long.
+    """
+    started_s = time.perf_counter()
+    steps = config.clip_length - 1
+    ahead_S3, turn = np.tile([0.0, 0.0, 1.0], (steps, 1)), 0.05  # radians a step: enough of a bend to ask all
+    quaternion_S4 = np.tile([0.0, math.sin(turn / 2), 0.0, math.cos(turn / 2)], (steps, 1))
+    made_up = DecodedMotions(ahead_S3, quaternion_S4, np.full((steps, 6), 1e-3), np.full(steps, USUAL_FOV_X), 1.0)
+    cells_N2 = cells(config.image_width, config.image_height).T
+    matches_NC = np.concatenate([cells_N2, np.ones((len(cells_N2), 3), np.float32)], axis=-1)
+    adjust_window(made_up, np.tile(matches_NC, (steps, 2, 1, 1)), config)
+    taken_s = time.perf_counter() - started_s
+    if taken_s > _LONG_S:
+        report(f"compiled the adjustment in {taken_s:.0f} s; the next start takes it from disk")
 
 
 def _fit(

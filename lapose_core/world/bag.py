@@ -84,7 +84,7 @@ def write_drive_bag(
     times as large in each direction and averaged.
 
     Raises:
-        LaposeError: the folder exists or cannot be written, numba is missing, or a number is out of range.
+        LaposeError: the folder exists or cannot be written, or a number is out of range.
     """
     path = Path(path)
     if path.exists():
@@ -94,7 +94,6 @@ def write_drive_bag(
             "a drive needs two frames or more, of at least one pixel: raise --seconds, --rate or the size"
         )
     clips = sample_drive(seed, seconds, rate_hz)
-    _draw(clips, 0, 8, 8, 1)  # what is missing (numba) shows before there is half a bag
     try:
         _write(path, clips, width, height, supersample, jpeg_quality if compressed else None, progress)
     except OSError as error:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[world]'")
-
 from lapose_core.calibration.calibrate import calibrate
 from lapose_core.calibration.fit import LEAST_CLIPS, coverage_of, fit_calibration
 from lapose_core.calibration.pictures import spoil

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[world]'")
-
 from lapose_core.data.source import Frame
 from lapose_core.geometry import chain_motions
 from lapose_core.models import find_model

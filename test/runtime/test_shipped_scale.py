@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[world]'")
-
 from lapose_core.data.source import Frame
 from lapose_core.models import find_model
 from lapose_core.runtime.backends.onnxruntime import OnnxRuntimeBackend

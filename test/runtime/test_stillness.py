@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="rendering needs numba: pip install 'lapose[world]'")
-
 from lapose_core.data.preprocess import grey_of, prepare_frame
 from lapose_core.model.config import preset
 from lapose_core.runtime.stillness import Stillness, judge_stillness

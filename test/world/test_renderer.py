@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from lapose_core.errors import LaposeError
 from lapose_core.world import tables as t
 from lapose_core.world.clips import Clips, sample_clips
 from lapose_core.world.config import WorldConfig
@@ -142,10 +140,3 @@ def test_pictures_have_contrast_and_are_neither_black_nor_white(frames_BTCHW: np
     brightness = frames_BTCHW.mean((1, 2, 3, 4))
     assert brightness.min() > 25 and brightness.max() < 215
     assert frames_BTCHW.std((3, 4)).mean() > 25
-
-
-def test_without_numba_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "lapose_core.world.render_cpu")
-    with pytest.raises(LaposeError, match=r"pip install 'lapose\[world\]'"):
-        import lapose_core.world.render_cpu  # noqa: F401

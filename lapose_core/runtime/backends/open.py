@@ -30,15 +30,27 @@ def open_backend(
 ) -> Backend:
     """Load a model folder.
 
+    The loops that adjust its motions are compiled with that, where it matches.
+
     Args:
         model_dir: see `lapose_core.models.find_model`.
         name: a backend of `BACKENDS`, or `auto` for the fastest that works here: `tensorrt`, `tensorrt_rtx`, `torch` on
             a GPU, `onnxruntime`, `torch` on the CPU.
         threads: CPU threads; None leaves it to the backend.
-        report: told which one `auto` takes, why it passed over those before, and of engines while they are built.
+        report: told which one `auto` takes, why it passed over those before, of engines while they are built, and of
+            loops that took long to compile.
 
     Raises LaposeError where the backend cannot run here, or a file of the model is missing or wrong.
     """
+    backend = _load(model_dir, name, threads, report)
+    if backend.config.matching_width:
+        from lapose_core.adjustment.window import compile_loops
+
+        compile_loops(backend.config, report)
+    return backend
+
+
+def _load(model_dir: Path, name: str, threads: int | None, report: Report) -> Backend:
     if name != "auto":
         if name not in BACKENDS:
             raise LaposeError(f"no backend {name!r}: choose one of auto, {', '.join(BACKENDS)}")
