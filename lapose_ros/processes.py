@@ -14,6 +14,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from lapose_core.errors import LaposeError
+from lapose_core.runtime.memory import keep_freed_memory
 
 
 @contextmanager
@@ -56,6 +57,7 @@ def run_program(program: Callable[[], int], arguments: list[str] | None) -> int:
 
     Interrupted in between, it has done what was wanted; a LaposeError is one line and exit code 2.
     """
+    keep_freed_memory()
     rclpy.init(args=arguments)
     try:
         return program()

@@ -5,8 +5,9 @@
 #   scripts/node_on_gpu.sh smoke    # there: does everything load, does DDS carry images? half a minute
 #   scripts/node_on_gpu.sh run      # there: latency, the node with its GPU memory by /diagnostics; five minutes
 #
-# FOLDER (.scratch/node_on_gpu) holds what is packed; git ignores it, so that it has to be carried by name. Figures and
-# logs are left in $OUT (build/node_on_gpu).
+# FOLDER (.scratch/node_on_gpu) holds what is packed; git ignores it, so that it has to be carried by name. Where that is
+# too much at once, `unpack` takes in what has come: one archive after the other. Figures and logs are left in $OUT
+# (build/node_on_gpu).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder="${FOLDER:-.scratch/node_on_gpu}"
@@ -21,6 +22,8 @@ pack() {
   site="$(cd .venv && echo lib/python3*/site-packages)"
   listed="$(cd ".venv/$site" && ls -d -- *-py3*.egg-info | sed -E 's/-[0-9].*//')"
   rm -rf "$folder" && mkdir -p "$folder/pictures"
+  (cd .venv && find "$site"/{numba,llvmlite} -type f \( -name "*.py" -o -name "*.so" \) ! -path "*/tests/*" | sort |
+    tar -cf - --no-recursion -T -) | xz -T2 >"$folder/numba.tar.xz"
   # Of what also builds packages only what runs nodes: libraries, Python, and the index that rclpy looks into. Wheels
   # have no symbolic links; of Fast DDS's three copies the one whose name the others are linked with is enough.
   (
@@ -53,7 +56,7 @@ PYTHON
 
 unpack() {
   mkdir -p "$prefix" "$out"
-  tar -xJf "$folder/ros.tar.xz" -C "$prefix"
+  for archive in "$folder"/*.tar.xz; do tar -xJf "$archive" -C "$prefix"; done
   local site=("$prefix"/lib/python3*/site-packages) own
   own="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')"
   if [[ ! -d "$prefix/lib/$own" ]]; then
@@ -82,7 +85,7 @@ smoke() {
   python3 - <<'PYTHON'
 import importlib
 
-for name in ("numpy", "scipy", "cv2", "onnxruntime", "torch", "safetensors", "pynvml", "rclpy", "lapose.msg", "rosbags"):
+for name in ("numpy", "scipy", "cv2", "numba", "onnxruntime", "torch", "safetensors", "pynvml", "rclpy", "lapose.msg", "rosbags"):
     try:
         print(name, getattr(importlib.import_module(name), "__version__", "there"))
     except ImportError as error:
@@ -98,6 +101,6 @@ run() {
 }
 
 case "${1:-}" in
-  pack | smoke | run) "$1" ;;
+  pack | unpack | smoke | run) "$1" ;;
   *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

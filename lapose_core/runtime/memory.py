@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
+
+#: glibc's `mallopt`: from what size on an allocation is a mapping of its own, and how much may lie free.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_LARGEST_THRESHOLD, _ALL = 32 * 2**20, 2**31 - 1
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for what comes next, where it is glibc.
+
+    Else the pages of a large image are handed back and asked for again with every image, by each of those who copy it
+    between DDS and the subscriber: 12 ms at 1920x1080.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        mallopt(_TRIM_THRESHOLD, _ALL)
 
 
 def memory_bytes() -> int:
