@@ -3,12 +3,10 @@
 Convolutions and linear layers with constant weights compute in int8, activations by tensor and weights by channel;
 linear layers give float32, which the residuals that they add to need. In float32 stay, as docs/performance.md measures,
 
-- the pose head: small, and its errors are errors of the motion;
-- the tokenizer's first convolutions: what they round comes to light in every match, and they are slower in int8;
+- the pose head, whose errors are errors of the motion: it keeps its variances, and with them the calibration;
+- the tokenizer's first convolutions: what they round comes to light in every match, and int8 saves little there;
 - linear layers of few rows, which take no time: queries, and what decodes the latent action;
 - the matching, which has no layers.
-
-The pose head's variances stay what they are, and with them the calibration.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ def export_int8(model_dir: Path, output: Path, *, clips: int = 80, seed: int = 0
     """Write a model folder whose tokenizer and inverse dynamics are in int8, for `OnnxRuntimeBackend`.
 
     It has no `weights.safetensors`, and its graphs are none that engines are built from: the model that it was made
-    from is for the other backends.
+    from is for the other backends. The calibration comes along.
 
     Args:
         model_dir: folder of a model in float32.
