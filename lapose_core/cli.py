@@ -338,6 +338,27 @@ def export_tensorrt(
             typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
+@export.command("int8")
+def export_int8(
+    output: Annotated[Path, typer.Argument(help="Model folder to write; must not exist.")],
+    model: ModelOption = "compact",
+    clips: Annotated[int, typer.Option("--clips", help="Rendered clips to find the numbers' ranges on.")] = 80,
+    seed: Annotated[int, typer.Option("--seed", help="Another number, other clips.", min=0)] = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a model folder for small CPUs: tokenizer and inverse dynamics in int8, to be run by ONNX Runtime.
+
+    Its accuracy and speed beside those of float32 are in docs/performance.md. The calibration stays that of MODEL.
+    """
+    _need("onnx", "train")
+    _need("numba", "world")
+    from lapose_core.export.int8 import export_int8 as export_model
+    from lapose_core.models import find_model
+
+    for path in export_model(find_model(model), output, clips=clips, seed=seed, progress=not quiet):
+        typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
 @world.command("preview")
 def world_preview(
     output: Annotated[Path, typer.Option("--output", help="PNG file to write.")] = Path("world.png"),

@@ -7,12 +7,10 @@ import logging
 import warnings
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnx.numpy_helper
 import torch
 
 from lapose_core.errors import LaposeError
+from lapose_core.export.halves import store_halves
 from lapose_core.export.rewrite import rewrite_graph
 from lapose_core.model.config import ModelConfig
 from lapose_core.model.graphs import Graph, model_graphs
@@ -70,7 +68,7 @@ def _export(graph: Graph, path: Path, clip_length: int) -> None:
         )  # fmt: skip
         program.model = rewrite_graph(program.model)
     program.save(path)
-    _store_halves(path)
+    store_halves(path)
 
 
 def _dynamic_shapes(graph: Graph, clip_length: int) -> tuple | None:
@@ -80,24 +78,3 @@ def _dynamic_shapes(graph: Graph, clip_length: int) -> tuple | None:
     steps = torch.export.Dim("steps", min=1, max=clip_length - 1)
     length = {"tokens_1TND": steps + 1}
     return tuple({graph.dynamic[name]: length.get(name, steps)} for name in graph.inputs)
-
-
-def _store_halves(path: Path, smallest: int = 1024) -> None:
-    """Keep large float32 constants as float16 behind a Cast, which runtimes fold away when they load the graph."""
-    graph_file = onnx.load(path)
-    casts = []
-    for constant in graph_file.graph.initializer:
-        values = onnx.numpy_helper.to_array(constant)
-        if values.dtype != np.float32 or values.size < smallest:
-            continue
-        halves = values.astype(np.float16)
-        if not np.array_equal(halves.astype(np.float32), values):
-            continue
-        name = constant.name
-        constant.CopyFrom(onnx.numpy_helper.from_array(halves, f"{name}_half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *graph_file.graph.node]
-    del graph_file.graph.node[:]
-    graph_file.graph.node.extend(nodes)
-    onnx.checker.check_model(graph_file)
-    onnx.save(graph_file, path)

@@ -19,6 +19,11 @@ PRECISIONS = ("half", "float32")
 _LAYERS = {"Conv": (1, 2), "Gemm": (1, 2), "MatMul": (1,)}
 
 
+def is_quantised(model: onnx.ModelProto) -> bool:
+    """Whether a graph is in int8 (`export/int8.py`)."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
 def to_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """A copy of a float32 graph in a precision of `PRECISIONS`; its inputs and outputs keep their types."""
     converted = onnx.ModelProto()

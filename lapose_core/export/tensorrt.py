@@ -25,7 +25,7 @@ from lapose_core.export.engine_cache import (
     sha256_of,
     store_engine,
 )
-from lapose_core.export.precision import PRECISIONS, to_precision
+from lapose_core.export.precision import PRECISIONS, is_quantised, to_precision
 from lapose_core.model.config import ModelConfig
 from lapose_core.models import GRAPHS
 from lapose_core.runtime.backends.gpu import Gpu, find_gpu
@@ -122,7 +122,7 @@ def engine_identity(
     if precision not in PRECISIONS:
         raise LaposeError(f"no precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
     path = _graph_path(model_dir, graph)
-    model = onnx.load(path, load_external_data=False)
+    model = _load_graph(path)
     shapes = {name: [list(small), list(large)] for name, (small, large) in _shapes(model, model_dir).items()}
     gpu_name = None if is_rtx(library) else gpu_name
     return EngineIdentity(
@@ -137,7 +137,7 @@ def build_engine(
     started = time.monotonic()
     target = f"{library.__name__} {library.__version__} for compute capability {compute_capability}, {precision}"
     report(f"building {graph} with {target}")
-    model = to_precision(onnx.load(_graph_path(model_dir, graph)), precision)
+    model = to_precision(_load_graph(_graph_path(model_dir, graph)), precision)
     logger = _logger(library)
     builder = library.Builder(logger)
     network = builder.create_network(_network_flags(library))
@@ -169,6 +169,13 @@ def _graph_path(model_dir: Path, graph: str) -> Path:
     if not path.is_file():
         raise LaposeError(f"no such file: {path}: export the model with `lapose export onnx`")
     return path
+
+
+def _load_graph(path: Path) -> onnx.ModelProto:
+    model = onnx.load(path)
+    if is_quantised(model):
+        raise CannotBuildError(f"{path} is in int8, for ONNX Runtime: give the model that it was made from")
+    return model
 
 
 def _network_flags(library: ModuleType) -> int:

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from lapose_core.errors import LaposeError
-from lapose_core.files import write_atomically
+from lapose_core.files import write_atomically, write_folder_atomically
 from lapose_core.geometry import Trajectory, chain_motions, make_pose
 from lapose_core.motion import Motion
 from lapose_core.runtime.outputs import write_motions_csv, write_trajectory_tum
@@ -89,6 +89,23 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "graph").write_text("whole")
+
+    def fail(folder: Path) -> None:
+        fill(folder)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_folder_atomically(tmp_path / "model", fail)
+    assert list(tmp_path.iterdir()) == []
+    write_folder_atomically(tmp_path / "model", fill)
+    assert [path.read_text() for path in tmp_path.rglob("graph")] == ["whole"]
+    with pytest.raises(LaposeError, match="exists already"):
+        write_folder_atomically(tmp_path / "model", fill)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, motions: list[Motion]) -> None:
