@@ -340,7 +340,7 @@ def export_tensorrt(
 
 @export.command("int8")
 def export_int8(
-    output: Annotated[Path, typer.Argument(help="Model folder to write; must not exist.")],
+    output: Annotated[Path, typer.Option("--output", help="Model folder to write; must not exist.")],
     model: ModelOption = "compact",
     clips: Annotated[int, typer.Option("--clips", help="Rendered clips to find the numbers' ranges on.")] = 80,
     seed: Annotated[int, typer.Option("--seed", help="Another number, other clips.", min=0)] = 0,
@@ -351,7 +351,6 @@ def export_int8(
     Its accuracy and speed beside those of float32 are in docs/performance.md. The calibration stays that of MODEL.
     """
     _need("onnx", "train")
-    _need("numba", "world")
     from lapose_core.export.int8 import export_int8 as export_model
     from lapose_core.models import find_model
 

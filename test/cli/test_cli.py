@@ -139,7 +139,7 @@ def test_export_tensorrt_builds_engines_and_finds_them_again(
 def test_export_int8_writes_a_folder_that_can_be_run(
     lapose: Command, kitti: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
-    ended = lapose("export", "int8", tmp_path / "int8", "--model", tiny_model_dir, "--clips", 4, "--quiet")
+    ended = lapose("export", "int8", "--output", tmp_path / "int8", "--model", tiny_model_dir, "--clips", 4, "--quiet")
     assert ended.code == 0
     assert "tokenizer.onnx  0.1 MB" in ended.out
     assert lapose("run", kitti, "--output", tmp_path / "output", "--model", tmp_path / "int8", "--quiet").code == 0
@@ -202,10 +202,13 @@ def bad(tmp_path: Path, kitti: Path, tiny_model_dir: Path) -> Path:
         ("train pose --config {tiny} --output {bad}/file", "choose another path"),
         ("train pose --config {tiny} --output {bad}/output --from {bad}/nothing", "that training wrote"),
         ("export onnx {bad}/nowhere --output {bad}/output", "give the folder that `lapose train pose"),
-        ("export int8 {bad}/output --model nowhere", "no model 'nowhere'"),
-        ("export int8 {bad}/output --model {model} --clips 1", "are too few to find ranges on: give 4 or more"),
-        ("export int8 {bad}/nothing --model {model}", "exists already"),
-        ("export int8 {bad}/file/output --model {model}", "choose another place"),
+        ("export int8 --output {bad}/output --model nowhere", "no model 'nowhere'"),
+        (
+            "export int8 --output {bad}/output --model {model} --clips 1",
+            "are too few to find ranges on: give 4 or more",
+        ),
+        ("export int8 --output {bad}/nothing --model {model}", "exists already"),
+        ("export int8 --output {bad}/file/output --model {model}", "choose another place"),
         ("export tensorrt nowhere", "no model 'nowhere'"),
         ("export tensorrt {model} --rtx --compute-capability 1.0", "does not know compute capability 1.0: it knows"),
         ("export tensorrt {model} --rtx --compute-capability 8.6 --precision int4", "choose one of half, float32"),
