@@ -97,7 +97,7 @@ PYTHON
 run() {
   unpack
   limited 150 latency python3 -m benchmarks.latency --presets compact --seconds 3 --json "$out/latency.json"
-  limited 240 node python3 -m benchmarks.node --source "$folder/pictures" --seconds 8 --json "$out/node.json"
+  limited 330 node python3 -m benchmarks.node --source "$folder/pictures" --seconds 8 --json "$out/node.json"
 }
 
 case "${1:-}" in

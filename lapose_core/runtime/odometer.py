@@ -180,8 +180,9 @@ class Odometer:
         """The online system: one image further."""
         track = self._track_until(frame.stamp_ns)
         prepared = self.backend.prepare(frame.image_HWC, self.config.principal_point)
-        features = self.backend.tokenize(prepared)
-        view = look(frame.image_HWC, self.backend.picture(prepared))
+        picture_HW = self.backend.picture(prepared)
+        features = self.backend.tokenize(prepared)  # a GPU is at it while the CPU looks
+        view = look(frame.image_HWC, picture_HW)
         window = track.window.extended(features, view, frame.stamp_ns, self.backend.infer_steps)
         if window.inferred is None:
             return replace(track, window=window)

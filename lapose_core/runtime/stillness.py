@@ -9,12 +9,13 @@ apart from the rest.
 
 from __future__ import annotations
 
+import functools
 from enum import Enum
 
 import cv2
 import numpy as np
 
-from lapose_core.runtime.view import SLOPE, TILE, View, tile_means
+from lapose_core.runtime.view import SLOPE, TILE, View, tile_means, tiles
 
 #: Still is slower than this, surely (two standard deviations), in camera heights a second: about 0.06 m/s.
 _SLOWEST = 0.045
@@ -111,8 +112,27 @@ def _common_motion(
 
     Creeping in camera heights, by the ground in the lowest row of tiles and by that above; and a common shift.
     """
+    pattern_N24 = _ground_pattern(shape)
+    weight_N22 = np.linalg.inv(covariance_N22 + _FLOOR**2 * np.eye(2))
+    # Each tile's part of the normal equations is the same in every turn; only how far it is trusted changes.
+    weighted_N42 = pattern_N24.swapaxes(-1, -2) @ weight_N22
+    normal_N44 = weighted_N42 @ pattern_N24
+    right_N4 = (weighted_N42 @ shift_N2[..., None])[..., 0]
+    square_N = (shift_N2[:, None] @ weight_N22 @ shift_N2[..., None])[:, 0, 0]
+    trust_N = np.ones(len(pattern_N24))
+    for _ in range(6):
+        normal_44 = (trust_N @ normal_N44.reshape(-1, 16)).reshape(4, 4) + 1e-9 * np.eye(4)
+        common_4 = np.linalg.solve(normal_44, trust_N @ right_N4)
+        left_N = square_N - 2 * right_N4 @ common_4 + normal_N44 @ common_4 @ common_4
+        trust_N = 1 / (1 + np.maximum(left_N, 0.0) / _DOUBTFUL)
+    return common_4, np.linalg.inv(normal_44)
+
+
+@functools.cache
+def _ground_pattern(shape: tuple[int, ...]) -> np.ndarray:
+    """(N, 2, 4): how the tiles of a view move, right and down, by each number of `_common_motion`."""
     height, width = shape
-    rows, columns = max(1, height // TILE), max(1, width // TILE)
+    rows, columns = tiles(shape)
     x, y = np.meshgrid(
         (np.arange(columns) + 0.5) * width / columns - width / 2, (np.arange(rows) + 0.5) * height / rows - height / 2
     )
@@ -124,16 +144,4 @@ def _common_motion(
         pattern_N24[:, 0, place] = part_N * nearness_N * x.ravel()
         pattern_N24[:, 1, place] = part_N * nearness_N * y.ravel()
     pattern_N24[:, 0, 2] = pattern_N24[:, 1, 3] = 1.0
-    weight_N22 = np.linalg.inv(covariance_N22 + _FLOOR**2 * np.eye(2))
-    # Each tile's part of the normal equations is the same in every turn; only how far it is trusted changes.
-    weighted_N42 = pattern_N24.swapaxes(-1, -2) @ weight_N22
-    normal_N44 = weighted_N42 @ pattern_N24
-    right_N4 = (weighted_N42 @ shift_N2[..., None])[..., 0]
-    square_N = (shift_N2[:, None] @ weight_N22 @ shift_N2[..., None])[:, 0, 0]
-    trust_N = np.ones(len(nearness_N))
-    for _ in range(6):
-        normal_44 = (trust_N @ normal_N44.reshape(-1, 16)).reshape(4, 4) + 1e-9 * np.eye(4)
-        common_4 = np.linalg.solve(normal_44, trust_N @ right_N4)
-        left_N = square_N - 2 * right_N4 @ common_4 + normal_N44 @ common_4 @ common_4
-        trust_N = 1 / (1 + np.maximum(left_N, 0.0) / _DOUBTFUL)
-    return common_4, np.linalg.inv(normal_44)
+    return pattern_N24

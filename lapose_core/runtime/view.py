@@ -65,10 +65,14 @@ def is_blind(image: Image) -> bool:
     return float(small.mean(axis=-1).std()) < _LEAST_CONTRAST
 
 
+def tiles(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a picture's tiles."""
+    return max(1, shape[0] // TILE), max(1, shape[1] // TILE)
+
+
 def tile_means(picture_HW: np.ndarray) -> np.ndarray:
     """Mean of each tile, (rows, columns); what is left over at the edges is shared out."""
-    height, width = picture_HW.shape
-    return cv2.resize(picture_HW, (max(1, width // TILE), max(1, height // TILE)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(picture_HW, tiles(picture_HW.shape)[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _sparse(image: Image, every: int) -> np.ndarray:
