@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +74,8 @@ class Correspondences:
 
     def part(self, points: slice, steps: slice = slice(None)) -> Correspondences:
         """Some of the points of some of the steps."""
-        return self._chosen((steps, ..., points))
+        # The loops are compiled for arrays without gaps.
+        return Correspondences(*(np.ascontiguousarray(value[steps, ..., points]) for value in self.arrays))
 
     def moved(self, across: float) -> Correspondences:
         """The same as seen from an optical axis that meets the picture so many pixels farther right."""
@@ -83,14 +84,8 @@ class Correspondences:
 
     def half(self, config: ModelConfig) -> Correspondences:
         """Every other cell, like a chessboard: neighbours say the same, for twice the cost."""
-        column, row = cells(config.image_width, config.image_height) // QUERY_STRIDE
-        white_N = (column + row) % 2 == 0
-        white_M = np.concatenate([white_N, ~white_N])
-        return self._chosen((..., white_M))
-
-    def _chosen(self, index: tuple[Any, ...]) -> Correspondences:
-        # The loops are compiled for arrays without gaps.
-        return Correspondences(*(np.ascontiguousarray(value[index]) for value in self.arrays))
+        chosen = _chessboard(config.image_width, config.image_height)
+        return Correspondences(*(value.take(chosen, axis=-1) for value in self.arrays))
 
 
 def _straightened(points_S2M: np.ndarray, config: ModelConfig, distortion: float) -> np.ndarray:
@@ -101,8 +96,19 @@ def _straightened(points_S2M: np.ndarray, config: ModelConfig, distortion: float
     return points_S2M / (1 + np.float32(distortion) * reach_S1M)
 
 
+@functools.cache
+def _chessboard(width: int, height: int) -> np.ndarray:
+    """The indices of every other cell, those of the newer frame between those of the older."""
+    column, row = cells(width, height) // QUERY_STRIDE
+    white_N = (column + row) % 2 == 0
+    return np.flatnonzero(np.concatenate([white_N, ~white_N]))
+
+
+@functools.cache
 def cells(width: int, height: int) -> np.ndarray:
     """(2, N) pixel positions of the cells' centres in a model input of this size, row by row."""
     xs = np.arange(QUERY_STRIDE / 2, width, QUERY_STRIDE, np.float32)
     ys = np.arange(QUERY_STRIDE / 2, height, QUERY_STRIDE, np.float32)
-    return np.stack(np.meshgrid(xs, ys)).reshape(2, -1)
+    places_2N = np.stack(np.meshgrid(xs, ys)).reshape(2, -1)
+    places_2N.flags.writeable = False  # all who ask get this one
+    return places_2N
