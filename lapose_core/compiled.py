@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 from lapose_core.errors import LaposeError
 
-try:
-    import numba
-except ImportError as error:
-    raise LaposeError(f"lapose needs numba, which cannot be loaded ({error}): pip install numba") from error
-
 #: Sums may be taken in any order, so that they are taken eight at a time. NaN and infinity are what they are.
 _FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def load_numba() -> ModuleType:
+    """numba. Raises LaposeError where it cannot be loaded: ROS has no package of it on Ubuntu 24.04."""
+    try:
+        import numba
+    except ImportError as error:
+        raise LaposeError(f"lapose needs numba, which cannot be loaded ({error}): pip install numba") from error
+    return numba
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled when it is first called and kept on disk for the next process.
 
     What it calls that is compiled too has to be in its file: numba looks only there for whether what it kept is old.
+    Without numba the function raises what `load_numba` does.
     """
+    try:
+        numba = load_numba()
+    except LaposeError as error:
+        return _raising(error)
     options = {"nogil": True, "error_model": "numpy", "fastmath": _FASTMATH}
     try:
         return numba.njit(function, cache=True, **options)
     except RuntimeError:  # neither the code's folder nor the user's cache can be written
         return numba.njit(function, **options)
+
+
+def _raising(error: LaposeError) -> Callable[..., NoReturn]:
+    def function(*_: Any) -> NoReturn:
+        raise error
+
+    return function

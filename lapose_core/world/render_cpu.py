@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lapose_core.compiled import numba
+from lapose_core.compiled import load_numba
 from lapose_core.world import bounds, ops, tables
 from lapose_core.world.bounds import box_rectangle, shadow_circles
 from lapose_core.world.clips import Clips
@@ -27,6 +27,7 @@ from lapose_core.world.surfaces import box_hit, carried, cast_shadow, crown_hit,
 from lapose_core.world.tables import *
 from lapose_core.world.textures import texture_atlas
 
+numba = load_numba()
 prange = numba.prange
 
 
