@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lapose_core.compiled import compiled
+from lapose_core.compiled import compiled, compiled_sums
 
 #: Matches that are looked at together: what is kept of them stays in the processor's nearest cache.
 _BLOCK = 64
@@ -107,16 +107,22 @@ def _add_matches(
             weight = share * weight_M[m] * trust * trust
             for i in range(7):
                 weighted_7B[i, k] = weight * row_7B[i, k]
-        for i in range(7):
-            for j in range(min(i + 1, 6)):
-                total = np.float32(0.0)
-                for k in range(count):
-                    total += weighted_7B[i, k] * row_7B[j, k]
-                column = j if j < _OWN else _FOCAL
-                if i < 6:
-                    equations_89[i if i < _OWN else _FOCAL, column] += total
-                else:
-                    equations_89[column, _ALL] += total
+        _add_products(weighted_7B, row_7B, count, equations_89)
+
+
+@compiled_sums
+def _add_products(weighted_7B, row_7B, count, equations_89):
+    """Add the products of derivatives (six) and of what is off, summed over matches."""
+    for i in range(7):
+        for j in range(min(i + 1, 6)):
+            total = 0.0
+            for k in range(count):
+                total += float(weighted_7B[i, k]) * float(row_7B[j, k])
+            column = j if j < _OWN else _FOCAL
+            if i < 6:
+                equations_89[i if i < _OWN else _FOCAL, column] += total
+            else:
+                equations_89[column, _ALL] += total
 
 
 @compiled
@@ -205,11 +211,11 @@ def _substitute(equations, count, step):
         step[i] = -total / equations[i, i]
 
 
-@compiled
+@compiled_sums
 def distance_to_lines(older_S2M, newer_S2M, deviation_SM, weight_SM, rotation_S33, direction_S3, focal, scale):
     """Sum of squared deviations between the points and their epipolar lines, from `scale` on as of outliers."""
     one, nearer, softness = np.float32(1.0), np.float32(1 / focal), np.float32(1 / scale**2)
-    total = np.float32(0.0)
+    total = 0.0
     for s in range(len(rotation_S33)):
         essential_9 = _singles(_product(_hat(direction_S3[s]), rotation_S33[s]))
         for m in range(weight_SM.shape[1]):
@@ -246,7 +252,7 @@ def find_depths(
             off_SM[s, m] = math.sqrt(beside_x * beside_x + beside_y * beside_y) / noise
 
 
-@compiled
+@compiled_sums
 def log_ratio(before_JN, after_JN, before_deviation_JN, after_deviation_JN, good_JN, expected_J, different, scales):
     """See `lengths.Sights.log_ratio`."""
     steps, points = good_JN.shape
@@ -276,7 +282,7 @@ def log_ratio(before_JN, after_JN, before_deviation_JN, after_deviation_JN, good
     return found_J, total_J
 
 
-@compiled
+@compiled_sums
 def depth_difference(
     before_JN, after_JN, before_deviation_JN, after_deviation_JN, seen_JN, ratio_J, different, scale
 ):  # fmt: skip

@@ -265,3 +265,12 @@ def test_the_variances_are_of_the_size_of_the_errors_and_no_smaller() -> None:
         surprises.append(sideways**2 / adjusted.variance_S6[:, :2])
     inside = [np.mean(np.array(surprises) < square) for square in (0.455, 2.71)]  # of a Gaussian's, 50 and 90 %
     assert 0.5 < inside[0] < 0.95 and inside[1] > 0.9
+
+
+def test_a_window_is_the_same_to_the_last_digit_wherever_its_arrays_lie() -> None:
+    seen, rng, others = drive(0, turning=0.03), np.random.default_rng(0), []
+    first = adjust_window(seen.guess, seen.matches_S2NC, CONFIG)
+    for _ in range(40):
+        others = [*others[-50:], *(np.empty(size, np.uint8) for size in rng.integers(10, 200_000, 10))]
+        again = adjust_window(seen.guess, seen.matches_S2NC, CONFIG)
+        np.testing.assert_array_equal(again.translation_S3, first.translation_S3)
