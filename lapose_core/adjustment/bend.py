@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lapose_core.adjustment import loops
 from lapose_core.adjustment.camera import KnownCamera, focal_of, focal_through, seen_through
 from lapose_core.adjustment.correspondences import Correspondences
+from lapose_core.adjustment.depth_loops import depth_difference
 from lapose_core.adjustment.epipolar import CameraDoubt, EpipolarFit, distance_to_lines
 from lapose_core.adjustment.head_prior import fit_head, reach_of
 from lapose_core.adjustment.learned import USUAL_AXIS, USUAL_FOV_X, CameraWord
@@ -114,7 +114,7 @@ def compare_depths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarra
     sights = sight_twice(found, fit)
     ratio_J = np.exp(sights.log_ratio(np.diff(np.log(length_S)), _RATIO_SCALES)[0])
     depths = sights.before_JN, sights.after_JN, sights.before_deviation_JN, sights.after_deviation_JN
-    cost = loops.depth_difference(*depths, sights.seen_JN, ratio_J, DIFFERENT, _SCALE)
+    cost = depth_difference(*depths, sights.seen_JN, ratio_J, DIFFERENT, _SCALE)
     return cost / max(sights.seen_JN.sum(), 1) * sights.inside_JN.sum() / _ALIKE
 
 

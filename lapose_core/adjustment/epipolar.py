@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lapose_core.adjustment import loops
+from lapose_core.adjustment import epipolar_loops
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.normal_equations import NormalEquations
 from lapose_core.geometry import rotation_from_vector
@@ -133,7 +133,7 @@ def fit_epipolar(
     else:
         common_3 = np.array([*start.axis_2, math.log(start.focal / focal)])
         state, scales = (start.rotation_S33.copy(), start.seen_S3.copy(), common_3), _SCALES[-_AGAIN:]
-    across_S23, equations_S89 = loops.fit_steps(
+    across_S23, equations_S89 = epipolar_loops.fit_steps(
         *found.arrays, *belief, *state, focal, scales, _FREEDOM, 1 / _ALIKE, _LONGEST
     )
     rotation_S33, direction_S3, common_3 = state
@@ -143,7 +143,7 @@ def fit_epipolar(
 
 def distance_to_lines(found: Correspondences, fit: EpipolarFit) -> float:
     """The cost of a fit: squared deviations between the points and their epipolar lines, robustly."""
-    total = loops.distance_to_lines(*found.arrays, fit.rotation_S33, fit.seen_S3, fit.focal, _SCALES[-1])
+    total = epipolar_loops.distance_to_lines(*found.arrays, fit.rotation_S33, fit.seen_S3, fit.focal, _SCALES[-1])
     return total / _ALIKE
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lapose_core.adjustment import loops
+from lapose_core.adjustment import depth_loops
 from lapose_core.adjustment.correspondences import Correspondences
 from lapose_core.adjustment.epipolar import EpipolarFit
 
@@ -67,7 +67,7 @@ class Sights:
         And the inverse (J,) of its variance if all cells were independent.
         """
         depths = self.before_JN, self.after_JN, self.before_deviation_JN, self.after_deviation_JN
-        return loops.log_ratio(*depths, self.good_JN, expected_J, DIFFERENT, scales)
+        return depth_loops.log_ratio(*depths, self.good_JN, expected_J, DIFFERENT, scales)
 
 
 def sight_twice(found: Correspondences, fit: EpipolarFit) -> Sights:
@@ -101,7 +101,7 @@ def chain_lengths(found: Correspondences, fit: EpipolarFit, length_S: np.ndarray
 
 def _to_newer(fit: EpipolarFit) -> tuple[np.ndarray, np.ndarray]:
     """Rotation and direction that carry points of each step's older frame into its newer one."""
-    rotation_S33 = np.ascontiguousarray(fit.rotation_S33.swapaxes(-1, -2))
+    rotation_S33 = fit.rotation_S33.swapaxes(-1, -2)
     return rotation_S33, -(rotation_S33 @ fit.seen_S3[..., None])[..., 0]
 
 
@@ -117,5 +117,6 @@ def inverse_depth(
     """
     shape = found.weight_SM.shape
     told = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    loops.find_depths(*found.arrays, rotation_S33, shift_S3, focal, *told)
+    carry = (np.ascontiguousarray(value, np.float32) for value in (rotation_S33, shift_S3))
+    depth_loops.find_depths(*found.arrays, *carry, focal, *told)
     return told
