@@ -9,8 +9,6 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 DEBIAN_FRONTEND=noninteractiv
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
-# numba, for which rosdep has no key on Ubuntu 24.04.
-RUN pip install "numba>=0.60"
 # torch brings CUDA with it; safetensors holds the weights; nvidia-ml-py tells the memory to /diagnostics. In a folder of
 # their own: torch wants a newer setuptools than Ubuntu's, which pip cannot replace and colcon has to go on using.
 RUN pip install --target /opt/torch torch safetensors nvidia-ml-py
@@ -21,6 +19,9 @@ COPY package.xml src/lapose/package.xml
 RUN apt-get update && rosdep update --rosdistro "$ROS_DISTRO" && \
     rosdep install --from-paths src --ignore-src -y --dependency-types build --dependency-types buildtool \
       --dependency-types exec --skip-keys "rviz2" && rm -rf /var/lib/apt/lists/*
+
+# rosdep has no key that Ubuntu 24.04 knows a package of numba for. After it: pip then keeps the system's NumPy.
+RUN pip install "numba>=0.60"
 
 COPY . src/lapose
 RUN . "/opt/ros/$ROS_DISTRO/setup.sh" && colcon build --packages-select lapose --cmake-args -DBUILD_TESTING=OFF
