@@ -72,7 +72,7 @@ def evaluate_conditions(
         progress: show a progress bar.
 
     Raises:
-        LaposeError: there is no such condition.
+        LaposeError: there is no such condition, or numba is missing.
     """
     names = list(dict.fromkeys(names)) or list(CONDITIONS)
     for name in names:

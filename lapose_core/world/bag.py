@@ -10,6 +10,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import StoragePlugin, Writer
 from tqdm import tqdm
 
+from lapose_core.compiled import load_numba
 from lapose_core.data import bag_messages as messages
 from lapose_core.data.camera_topics import CAMERA_INFO_TYPE, COMPRESSED_IMAGE_TYPE, RAW_IMAGE_TYPE
 from lapose_core.errors import LaposeError
@@ -84,7 +85,7 @@ def write_drive_bag(
     times as large in each direction and averaged.
 
     Raises:
-        LaposeError: the folder exists or cannot be written, or a number is out of range.
+        LaposeError: the folder exists or cannot be written, numba is missing, or a number is out of range.
     """
     path = Path(path)
     if path.exists():
@@ -93,6 +94,7 @@ def write_drive_bag(
         raise LaposeError(
             "a drive needs two frames or more, of at least one pixel: raise --seconds, --rate or the size"
         )
+    load_numba()  # where it is missing, before there is half a bag
     clips = sample_drive(seed, seconds, rate_hz)
     try:
         _write(path, clips, width, height, supersample, jpeg_quality if compressed else None, progress)

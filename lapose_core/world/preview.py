@@ -27,7 +27,7 @@ def write_contact_sheet(
     """Write a PNG with one clip a row, `frames` frames spread over it; `flow` draws the exact flow to the next frame.
 
     Raises:
-        LaposeError: the picture cannot be written there.
+        LaposeError: numba is missing, or the picture cannot be written there.
     """
     drawn = sample_clips(np.random.default_rng(seed), clips, config, frames=max(frames, 16))
     labels = [
@@ -45,7 +45,7 @@ def write_conditions_sheet(
     """Write a PNG with `frames` frames of the first clip of each condition, `columns` conditions beside each other.
 
     Raises:
-        LaposeError: the picture cannot be written there.
+        LaposeError: numba is missing, or the picture cannot be written there.
     """
     strips = []
     for name in CONDITIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -103,6 +104,13 @@ def test_raw_images_on_request(tmp_path: Path):
 def test_an_existing_target_is_left_alone(tmp_path: Path):
     with pytest.raises(LaposeError, match="exists already"):
         write_drive_bag(tmp_path, progress=False)
+
+
+def test_without_numba_there_is_no_half_a_bag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(LaposeError, match="pip install numba"):
+        write_drive_bag(tmp_path / "drive", seconds=1.0)
+    assert not (tmp_path / "drive").exists()
 
 
 def test_contact_sheet_is_a_picture_of_the_asked_size(tmp_path: Path):
